@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"pgws/internal/config"
+	"pgws/internal/devpg"
+)
+
+// DevOptions say how `pgws dev` runs.
+type DevOptions struct {
+	// Dir keeps the database; empty: it goes away at the end.
+	Dir string
+	// Lookup finds settings that the user has set nonetheless.
+	Lookup  config.Lookup
+	Version string
+	Log     *slog.Logger
+	// Out is where the newcomer reads on.
+	Out io.Writer
+}
+
+// devSettings take the place of defaults.
+var devSettings = map[string]string{
+	"PGWS_HOST":                    "127.0.0.1",
+	"PGWS_META_CHANNEL":            "meta",
+	"PGWS_CHECK_LISTENER_INTERVAL": "5000",
+}
+
+// devTokenTTL is how long the token that Dev prints is valid.
+const devTokenTTL = 24 * time.Hour
+
+// Dev serves without any configuration, on a PostgreSQL of its own, until ctx
+// is done.
+func Dev(ctx context.Context, o DevOptions) (err error) {
+	cluster, err := devpg.Start(ctx, devpg.Options{Dir: o.Dir, Log: o.Log})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.Close()) }()
+	a, err := newDev(ctx, o, cluster)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	select {
+	case <-a.Started():
+		if err := welcome(o.Out, a, cluster); err != nil {
+			stop(err)
+			return errors.Join(err, <-ended)
+		}
+	case err := <-ended:
+		return err
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-cluster.Done():
+		stop(cluster.Err())
+		return errors.Join(cluster.Err(), <-ended)
+	}
+}
+
+// newDev builds the app on the cluster. A secret or a port that the user has
+// set stays.
+func newDev(ctx context.Context, o DevOptions, cluster *devpg.Cluster) (*App, error) {
+	secret := rand.Text() + rand.Text()
+	settings, err := config.Read(func(name string) (string, bool) {
+		if name == "PGWS_DB_URI" {
+			return cluster.URI(), true
+		}
+		if value, ok := o.Lookup(name); ok && value != "" {
+			return value, true
+		}
+		if name == "PGWS_JWT_SECRET" {
+			return secret, true
+		}
+		value, ok := devSettings[name]
+		return value, ok
+	})
+	if err != nil {
+		return nil, err
+	}
+	return New(ctx, Options{Config: settings, Version: o.Version, Log: o.Log, Psql: cluster.Psql()})
+}
+
+// welcome prints what a newcomer needs next.
+func welcome(out io.Writer, a *App, cluster *devpg.Cluster) error {
+	_, port, err := net.SplitHostPort(a.Addr().String())
+	if err != nil {
+		return fmt.Errorf("the listener's address: %w", err)
+	}
+	claims, err := json.Marshal(map[string]any{"mode": "rw", "exp": time.Now().Add(devTokenTTL).Unix()})
+	if err != nil {
+		return fmt.Errorf("the token's claims: %w", err)
+	}
+	token, err := a.Sign(claims)
+	if err != nil {
+		return err
+	}
+	scheme, wsScheme := "http", "ws"
+	if a.Config.CertificateFile != "" {
+		scheme, wsScheme = "https", "wss"
+	}
+	_, err = fmt.Fprintf(out, `
+  pgws %s is running with a PostgreSQL of its own.
+
+  Demo page   %s://localhost:%s/
+  Websocket   %s://localhost:%[3]s/CHANNEL/TOKEN
+
+  A token (any channel, reads and writes, 24 hours):
+  %[5]s
+
+  Say hello from SQL:
+  %[6]s \
+    -c "select pg_notify('%[7]s', json_build_object('channel','chat','payload','hello from SQL')::text)"
+
+  Stop with Ctrl-C.
+
+`, a.Version, scheme, port, wsScheme, token, cluster.Psql(), a.Config.ListenChannel)
+	return err
+}

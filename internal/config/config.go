@@ -1,0 +1,97 @@
+// Package config reads the settings: environment variables called PGWS_….
+//
+// One table, Settings, holds each variable's name, default, meaning and
+// parser; help texts and the README's table come from it. The package imports
+// no other of this module.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what the settings say.
+type Config struct {
+	DatabaseURI   string
+	Secret        string
+	SecretBase64  bool
+	Host          string
+	Port          int
+	ListenChannel string
+	MetaChannel   string
+	RootPath      string
+	PoolSize      int
+	Retries       int
+	// CheckInterval of 0: a lost listener ends the server.
+	CheckInterval   time.Duration
+	CertificateFile string
+	KeyFile         string
+	AdminAddress    string
+	MaxMessageBytes int
+	QueueBytes      int
+	MaxLagBytes     int
+	WriteTimeout    time.Duration
+	LogLevel        string
+}
+
+// Lookup finds an environment variable, as os.LookupEnv does.
+type Lookup func(name string) (value string, ok bool)
+
+// Read parses all settings. An empty variable counts as unset. The error
+// names every setting at fault, and never quotes a secret.
+func Read(lookup Lookup) (*Config, error) {
+	c := new(Config)
+	var faults []error
+	for _, s := range Settings {
+		value, _ := lookup(s.Name)
+		if value == "" {
+			value = s.Default
+		}
+		if value == "" {
+			if s.Required {
+				faults = append(faults, fmt.Errorf("%s is not set: %s", s.Name, s.Doc))
+			}
+			continue
+		}
+		if err := s.parse(c, value); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", s.Name, err))
+		}
+	}
+	if (c.CertificateFile == "") != (c.KeyFile == "") {
+		faults = append(faults, errors.New("PGWS_CERTIFICATE_FILE and PGWS_KEY_FILE: set both or none"))
+	}
+	return c, errors.Join(faults...)
+}
+
+// Unknown returns the variables of an environment (NAME=value) that begin with
+// PGWS_ and are no settings: most likely misspelt.
+func Unknown(environment []string) []string {
+	var unknown []string
+	for _, variable := range environment {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "PGWS_") {
+			continue
+		}
+		if !slices.ContainsFunc(Settings, func(s Setting) bool { return s.Name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+// fromFile returns value itself or, for "@path", what the file holds.
+func fromFile(value string) (string, error) {
+	path, ok := strings.CutPrefix(value, "@")
+	if !ok {
+		return value, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the file: %w", err)
+	}
+	return string(content), nil
+}

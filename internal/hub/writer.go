@@ -1,0 +1,137 @@
+package hub
+
+import (
+	"context"
+	"sync"
+)
+
+// A writer is a goroutine that writes to its share of the sessions. It never
+// waits for a socket: a session whose socket is full is given a goroutine of
+// its own until it has caught up.
+type writer struct {
+	hub   *Hub
+	index int
+	wake  chan struct{}
+
+	mu     sync.Mutex
+	queue  []*log            // with publications that this writer has not looked at
+	queued map[*log]struct{} // what is in queue
+}
+
+// enqueue asks the writer to look at the sessions of a log.
+func (w *writer) enqueue(l *log) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.queued[l]; ok {
+		return
+	}
+	if w.queued == nil {
+		w.queued = make(map[*log]struct{})
+	}
+	w.queued[l] = struct{}{}
+	w.queue = append(w.queue, l)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// swap takes what is queued and leaves the emptied slice of the last round.
+func (w *writer) swap(empty []*log) []*log {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	queue := w.queue
+	w.queue = empty
+	clear(w.queued)
+	return queue
+}
+
+func (w *writer) run(ctx context.Context) {
+	v := vectors.Get().(*vector)
+	defer vectors.Put(v)
+	var queue []*log
+	var sessions []*Session
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		}
+		queue = w.swap(queue[:0])
+		for _, l := range queue {
+			sessions = l.sessions(w.index, sessions[:0])
+			w.hub.observer.Delivered(w.hub.writeAll(sessions, v))
+			clear(sessions)
+		}
+		clear(queue)
+	}
+}
+
+// writeAll writes to each session what it lacks and returns the number of
+// publications.
+func (h *Hub) writeAll(sessions []*Session, v *vector) int {
+	publications := 0
+	for _, s := range sessions {
+		publications += s.writeWith(v)
+	}
+	return publications
+}
+
+// write is for those who have no vector at hand.
+func (s *Session) write() {
+	v := vectors.Get().(*vector)
+	if n := s.writeWith(v); n > 0 {
+		s.hub.observer.Delivered(n)
+	}
+	v.reset()
+	vectors.Put(v)
+}
+
+// writeWith writes what there is without waiting and returns the number of
+// publications. What the socket does not take is left to a goroutine.
+func (s *Session) writeWith(v *vector) int {
+	publications := 0
+	for more := s.begin(v); more; more = s.proceed(v) {
+		n, err := s.transport.TryWrite(v.pieces)
+		if err != nil {
+			s.fail(err)
+			return publications
+		}
+		if n < v.size {
+			s.handOver(v, n)
+			return publications
+		}
+		publications += v.publications
+	}
+	return publications
+}
+
+// handOver starts the goroutine that writes the rest of v, and all that comes
+// up meanwhile. The hub waits for it.
+func (s *Session) handOver(v *vector, written int) {
+	rest := vectors.Get().(*vector)
+	rest.reset()
+	rest.pieces = append(rest.pieces, v.pieces...)
+	rest.size, rest.publications = v.size, v.publications
+	if written > 0 {
+		rest.skip(written)
+	}
+	s.hub.waiting.Go(func() {
+		publications := s.writeWaiting(rest)
+		s.hub.observer.Delivered(publications)
+		rest.reset()
+		vectors.Put(rest)
+	})
+}
+
+func (s *Session) writeWaiting(v *vector) int {
+	publications := 0
+	for more := true; more; more = s.proceed(v) {
+		if err := s.transport.Write(v.pieces); err != nil {
+			s.fail(err)
+			return publications
+		}
+		publications += v.publications
+	}
+	return publications
+}

@@ -1,0 +1,346 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pgws/internal/hub"
+)
+
+// How the notifier waits.
+const (
+	notifyTimeout   = 30 * time.Second // for one transaction
+	longestRetry    = 5 * time.Second  // between two tries to send a batch
+	slowTransaction = 5 * time.Millisecond
+	flushTimeout    = 5 * time.Second // for what is queued when Run is to end
+)
+
+// statement sends every element of an array. Counting a subquery spares a row
+// in the answer for each; pg_notify is volatile, so that it is not optimised away.
+const statement = `select count(*) from (select pg_notify($1, payload) from unnest($2::text[]) payload offset 0) sent`
+
+const statementName = "pgws_notify"
+
+// ErrStopped refuses a message because the notifier has ended or is about to.
+var ErrStopped = errors.New("postgres: the notifier has stopped")
+
+// NotifierObserver is told of what is sent.
+type NotifierObserver interface {
+	// Notified counts a committed transaction and its messages.
+	Notified(messages int)
+	// NotifyFailed counts a transaction that failed and will be sent again.
+	NotifyFailed()
+	// NotifyRefused counts a message that PostgreSQL finds fault with.
+	NotifyRefused()
+}
+
+// NotifierOptions configure a Notifier.
+type NotifierOptions struct {
+	// Config is how to connect, from ParseURI.
+	Config *pgxpool.Config
+	// Connections is how many transactions may be under way at once.
+	Connections int
+	// Channel is the database channel to NOTIFY.
+	Channel string
+	// QueueBytes bounds what was accepted and is not committed yet.
+	QueueBytes int
+	Observer   NotifierObserver
+	Log        *slog.Logger
+}
+
+// Notifier sends messages as notifications. What arrives while a transaction
+// is under way goes into the next one. A transaction that fails is sent again
+// until it succeeds: messages are delivered at least once, and twice only when
+// the connection broke between PostgreSQL's commit and its answer.
+type Notifier struct {
+	NotifierOptions
+	pool  *pgxpool.Pool
+	ascii atomic.Bool   // the database's encoding is not UTF-8: send what any can hold
+	wake  chan struct{} // something was queued or a transaction has ended
+	down  atomic.Bool   // the last transaction has failed
+
+	mu       sync.Mutex
+	queue    queue
+	size     int           // bytes accepted and not committed
+	room     chan struct{} // closed when size has shrunk
+	stopped  bool
+	underWay int
+	busy     map[*hub.Session]int // senders of messages under way
+	last     int64                // stamp
+}
+
+// NewNotifier returns a notifier that accepts messages; Run sends them.
+func NewNotifier(o NotifierOptions) *Notifier {
+	return &Notifier{
+		NotifierOptions: o,
+		wake:            make(chan struct{}, 1),
+		room:            make(chan struct{}),
+		busy:            make(map[*hub.Session]int),
+	}
+}
+
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// Publish accepts a message for Run to send, see hub.Publisher.
+func (n *Notifier) Publish(ctx context.Context, m hub.Message) error {
+	buffer := scratch.Get().(*[]byte)
+	defer scratch.Put(buffer)
+	elements := (*buffer)[:0]
+	for _, name := range m.Channels {
+		start := len(elements)
+		elements = append(elements, 0, 0, 0, 0)
+		elements = m.AppendJSON(elements, name, n.ascii.Load())
+		size := len(elements) - start - 4
+		if size > maxPayloadBytes {
+			return hub.ErrTooLarge
+		}
+		binary.BigEndian.PutUint32(elements[start:], uint32(size))
+	}
+	*buffer = elements
+	for {
+		room, err := n.offer(elements, entry{sender: m.Sender, refused: m.Refused})
+		if room == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("postgres: wait for room in the queue: %w", context.Cause(ctx))
+		case <-room:
+		}
+	}
+}
+
+// offer queues the elements or returns what to wait for. An empty queue takes
+// anything, so that a bound below one message stops nothing.
+func (n *Notifier) offer(elements []byte, e entry) (room <-chan struct{}, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stopped {
+		return nil, ErrStopped
+	}
+	if n.size > 0 && n.size+len(elements) > n.QueueBytes {
+		return n.room, nil
+	}
+	n.size += len(elements)
+	for len(elements) > 0 {
+		length := 4 + int(binary.BigEndian.Uint32(elements))
+		n.queue.add(elements[:length], e)
+		elements = elements[length:]
+	}
+	n.signal()
+	return nil, nil
+}
+
+func (n *Notifier) signal() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Full reports whether senders have to wait.
+func (n *Notifier) Full() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.size >= n.QueueBytes
+}
+
+// Run sends until ctx is done, and then what was accepted before, for a while.
+// Messages that could not be sent are an error.
+func (n *Notifier) Run(ctx context.Context) error {
+	config := n.Config.Copy()
+	config.MaxConns = int32(n.Connections)
+	config.MinConns = 0
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "pgws notifier"
+	}
+	config.AfterConnect = n.prepare
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	pool, err := pgxpool.NewWithConfig(sending, config)
+	if err != nil {
+		return fmt.Errorf("postgres: make the pool: %w", err)
+	}
+	n.pool = pool
+	defer pool.Close()
+	n.dispatch(ctx, sending, cancel)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.size > 0 {
+		return fmt.Errorf("postgres: %d bytes of accepted messages could not be sent before the end", n.size)
+	}
+	return nil
+}
+
+func (n *Notifier) prepare(ctx context.Context, conn *pgx.Conn) error {
+	if err := setUp(ctx, conn); err != nil {
+		return err
+	}
+	n.ascii.Store(conn.PgConn().ParameterStatus("server_encoding") != "UTF8")
+	_, err := conn.PgConn().Prepare(ctx, statementName, statement, nil)
+	return err
+}
+
+// dispatch starts a transaction when there is something to send and none is
+// under way, or those under way are slow: more connections at once only get
+// in each other's way (NOTIFY takes a lock of the whole cluster at commit).
+func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelFunc) {
+	var transactions sync.WaitGroup
+	defer transactions.Wait()
+	slow := time.NewTimer(slowTransaction)
+	defer slow.Stop()
+	var started time.Time // of the last transaction
+	stop := ctx.Done()
+	for {
+		select {
+		case <-stop:
+			stop = nil
+			defer time.AfterFunc(flushTimeout, giveUp).Stop()
+			n.mu.Lock()
+			n.stopped = true
+			n.mu.Unlock()
+		case <-n.wake:
+		case <-slow.C:
+		case <-sending.Done():
+			return
+		}
+		overtake := !n.down.Load() && time.Since(started) >= slowTransaction
+		b, done := n.next(overtake)
+		if done {
+			return
+		}
+		if b != nil {
+			transactions.Go(func() {
+				n.send(sending, b)
+				n.finish(b)
+			})
+			started = time.Now()
+			slow.Reset(slowTransaction)
+		}
+	}
+}
+
+// next takes a batch if it is time for one, and reports whether all is done.
+func (n *Notifier) next(overtake bool) (b *batch, done bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.underWay == 0 || overtake && n.underWay < n.Connections {
+		b = n.queue.take(n.busy)
+	}
+	if b == nil {
+		return nil, n.stopped && n.underWay == 0 && n.queue.empty()
+	}
+	n.underWay++
+	for _, e := range b.entries {
+		if e.sender != nil {
+			n.busy[e.sender]++
+		}
+	}
+	n.last = b.stamp(time.Now().UnixMicro(), n.last)
+	return b, false
+}
+
+// finish gives back what next took.
+func (n *Notifier) finish(b *batch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.underWay--
+	for _, e := range b.entries {
+		if e.sender == nil {
+			continue
+		}
+		if n.busy[e.sender]--; n.busy[e.sender] == 0 {
+			delete(n.busy, e.sender)
+		}
+	}
+	n.signal()
+}
+
+// committed makes room for more.
+func (n *Notifier) committed(b *batch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.size -= len(b.array) - arrayHeaderBytes
+	close(n.room)
+	n.room = make(chan struct{})
+}
+
+// send sends a batch until PostgreSQL has taken it or ctx is done.
+func (n *Notifier) send(ctx context.Context, b *batch) {
+	waits := newBackOff(longestRetry)
+	for {
+		err := n.notify(ctx, b)
+		n.down.Store(err != nil)
+		if err == nil {
+			n.Observer.Notified(len(b.entries))
+			n.committed(b)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if isDataError(err) {
+			n.isolate(ctx, b, err)
+			return
+		}
+		n.Observer.NotifyFailed()
+		wait := waits.NextBackOff()
+		n.Log.Warn("messages could not be sent and wait", "error", err, "messages", len(b.entries), "next", wait.Round(time.Millisecond))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (n *Notifier) notify(ctx context.Context, b *batch) error {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	conn, err := n.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("postgres: connect the notifier: %w", err)
+	}
+	defer conn.Release()
+	result := conn.Conn().PgConn().ExecPrepared(ctx, statementName,
+		[][]byte{[]byte(n.Channel), b.param()}, []int16{pgx.TextFormatCode, pgx.BinaryFormatCode}, nil)
+	if _, err := result.Close(); err != nil {
+		return fmt.Errorf("postgres: notify: %w", err)
+	}
+	return nil
+}
+
+// isDataError reports whether PostgreSQL finds fault with a message's text
+// (class 22 of its error codes), so that sending it again is of no use.
+func isDataError(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "22")
+}
+
+// isolate finds the messages at fault by halves and refuses them; the others
+// are sent, in order.
+func (n *Notifier) isolate(ctx context.Context, b *batch, cause error) {
+	count := len(b.entries)
+	if count > 1 {
+		n.send(ctx, b.part(0, count/2))
+		n.send(ctx, b.part(count/2, count))
+		return
+	}
+	n.Observer.NotifyRefused()
+	n.Log.Warn("PostgreSQL refuses a message", "error", cause)
+	if refused := b.entries[0].refused; refused != nil {
+		refused(cause)
+	}
+	n.committed(b)
+}

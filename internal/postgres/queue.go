@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"pgws/internal/hub"
+)
+
+// maxBatchBytes ends a batch: a larger one gains nothing and comes late.
+const maxBatchBytes = 256 << 10
+
+// arrayHeaderBytes is the length of the binary form of a one-dimensional
+// array before its elements: dimensions, flags, element type, length, first index.
+const arrayHeaderBytes = 20
+
+// textOID is the type text in pg_type.
+const textOID = 25
+
+// A batch is what goes into one transaction: its payloads as PostgreSQL takes
+// a text[] in binary, and where each ends.
+type batch struct {
+	array   []byte
+	entries []entry
+	stamped bool
+}
+
+// An entry is one notification of a batch.
+type entry struct {
+	end     int // in batch.array
+	sender  *hub.Session
+	refused func(error)
+}
+
+func newBatch() *batch {
+	return &batch{array: make([]byte, arrayHeaderBytes, 4<<10)}
+}
+
+func (b *batch) add(element []byte, e entry) {
+	b.array = append(b.array, element...)
+	e.end = len(b.array)
+	b.entries = append(b.entries, e)
+}
+
+// element returns the i-th array element with its length before it.
+func (b *batch) element(i int) []byte {
+	start := arrayHeaderBytes
+	if i > 0 {
+		start = b.entries[i-1].end
+	}
+	return b.array[start:b.entries[i].end]
+}
+
+// part returns a batch of the entries from i to before j.
+func (b *batch) part(i, j int) *batch {
+	p := newBatch()
+	for ; i < j; i++ {
+		p.add(b.element(i), b.entries[i])
+	}
+	p.stamped = b.stamped
+	return p
+}
+
+// split moves the entries whose sender is not in busy to a batch of their own.
+// It returns nil when there is none.
+func (b *batch) split(busy map[*hub.Session]int) *batch {
+	free, rest := newBatch(), newBatch()
+	for i, e := range b.entries {
+		if e.sender != nil && busy[e.sender] > 0 {
+			rest.add(b.element(i), e)
+		} else {
+			free.add(b.element(i), e)
+		}
+	}
+	if len(free.entries) == 0 {
+		return nil
+	}
+	*b = *rest
+	return free
+}
+
+// param completes the array's header and returns the whole.
+func (b *batch) param() []byte {
+	header := binary.BigEndian.AppendUint32(b.array[:0], 1) // dimensions
+	header = binary.BigEndian.AppendUint32(header, 0)       // no nulls
+	header = binary.BigEndian.AppendUint32(header, textOID)
+	header = binary.BigEndian.AppendUint32(header, uint32(len(b.entries)))
+	binary.BigEndian.AppendUint32(header, 1) // first index
+	return b.array
+}
+
+// stamp writes the time of delivery into each payload, once: what is sent
+// again is the same to the byte, so that a receiver can tell. Each stamp is a
+// microsecond after the one before at least, since PostgreSQL folds equal
+// notifications of one transaction. It returns the last stamp.
+func (b *batch) stamp(now, last int64) int64 {
+	if b.stamped {
+		return last
+	}
+	b.stamped = true
+	for _, e := range b.entries {
+		last = max(now, last+1)
+		place := b.array[:e.end-hub.StampEnd]
+		writeStamp(place[len(place)-len(hub.Stamp):], last)
+	}
+	return last
+}
+
+// writeStamp writes microseconds since 1970 as seconds with a fraction.
+func writeStamp(dst []byte, micros int64) {
+	const million = 1_000_000
+	var digits [20]byte
+	text := strconv.AppendInt(digits[:0], max(micros, 1e9*million), 10)
+	whole := len(text) - 6
+	copy(dst, text[:whole])
+	dst[whole] = '.'
+	copy(dst[whole+1:], text[whole:])
+}
+
+// A queue holds the batches that wait, oldest first.
+type queue struct {
+	batches []*batch
+}
+
+func (q *queue) add(element []byte, e entry) {
+	if n := len(q.batches); n == 0 || len(q.batches[n-1].array)+len(element) > maxBatchBytes {
+		q.batches = append(q.batches, newBatch())
+	}
+	q.batches[len(q.batches)-1].add(element, e)
+}
+
+func (q *queue) empty() bool { return len(q.batches) == 0 }
+
+// take returns the next batch, without the messages of senders in busy: a
+// sender's messages never travel in two transactions at once. It returns nil
+// when there is none.
+func (q *queue) take(busy map[*hub.Session]int) *batch {
+	if q.empty() {
+		return nil
+	}
+	first := q.batches[0]
+	if len(busy) > 0 {
+		taken := first.split(busy)
+		if len(first.entries) > 0 {
+			return taken
+		}
+		first = taken
+	}
+	q.batches[0] = nil
+	q.batches = q.batches[1:]
+	return first
+}

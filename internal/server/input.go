@@ -1,0 +1,87 @@
+package server
+
+import (
+	"io"
+	"sync"
+)
+
+// readBytes is how much one read takes from a client.
+const readBytes = 4 << 10
+
+// readBuffers lends buffers to connections while they hold something: an idle
+// connection has none.
+var readBuffers = sync.Pool{New: func() any {
+	b := make([]byte, readBytes)
+	return &b
+}}
+
+// An input reads a connection's bytes.
+type input struct {
+	conn   *conn
+	data   []byte  // not used yet, part of buffer
+	buffer *[]byte // lent, or nil
+
+	attempt func(fd uintptr) bool // read, as raw connections call it
+	kept    int                   // bytes at the buffer's start that a read must leave
+	n       int
+	err     error
+}
+
+func (in *input) init(c *conn, early []byte) {
+	in.conn = c
+	in.data = early
+	in.attempt = in.read
+}
+
+// fill waits for more and adds it to data. What data held before moves.
+func (in *input) fill() error {
+	in.keep()
+	var err error
+	if in.conn.raw == nil || !canReadRaw {
+		in.borrow()
+		in.n, err = in.conn.net.Read((*in.buffer)[in.kept:])
+	} else if err = in.conn.raw.Read(in.attempt); err == nil {
+		err = in.err
+	}
+	if err == nil && in.n == 0 {
+		err = io.EOF
+	}
+	if err != nil {
+		in.giveBack()
+		return err
+	}
+	in.data = (*in.buffer)[:in.kept+in.n]
+	in.conn.seen.Store(in.conn.server.keeper.now())
+	return nil
+}
+
+// keep moves the bytes not used yet to the front of the buffer, or gives the
+// buffer back.
+func (in *input) keep() {
+	in.kept = len(in.data)
+	if in.kept == 0 {
+		in.giveBack()
+		return
+	}
+	if in.buffer == nil { // data came with the handshake
+		in.borrow()
+		if in.kept >= len(*in.buffer) {
+			b := make([]byte, in.kept+readBytes)
+			in.buffer = &b
+		}
+	}
+	copy(*in.buffer, in.data)
+}
+
+func (in *input) borrow() {
+	if in.buffer == nil {
+		in.buffer = readBuffers.Get().(*[]byte)
+	}
+}
+
+func (in *input) giveBack() {
+	if in.buffer != nil && len(*in.buffer) == readBytes {
+		readBuffers.Put(in.buffer)
+	}
+	in.buffer, in.data = nil, nil
+}

@@ -1,0 +1,208 @@
+package server
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// How connections are kept alive.
+const (
+	pingEvery    = 30 * time.Second
+	longestQuiet = 65 * time.Second // without a byte from the client
+)
+
+// ping is an empty ping frame.
+var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
+
+// A timer is a connection's place among those that the keeper looks after.
+type timer struct {
+	due    time.Time // when to look next
+	pingAt time.Time
+	index  int // in the heap; -1 outside
+}
+
+// A keeper looks at each connection when something is due: a ping, the
+// token's expiry, the end of the wait for an answer.
+type keeper struct {
+	start time.Time
+	wake  chan struct{}
+
+	mu    sync.Mutex
+	conns timers
+}
+
+func newKeeper() *keeper {
+	return &keeper{start: time.Now(), wake: make(chan struct{}, 1)}
+}
+
+// now returns nanoseconds since the keeper's start.
+func (k *keeper) now() int64 { return int64(time.Since(k.start)) }
+
+func (k *keeper) add(c *conn) {
+	now := time.Now()
+	c.pingAt = now.Add(pingEvery)
+	c.due = c.next(now)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	heap.Push(&k.conns, c)
+	k.signal(c)
+}
+
+func (k *keeper) remove(c *conn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c.index >= 0 {
+		heap.Remove(&k.conns, c.index)
+	}
+}
+
+// all returns the connections that the keeper looks after.
+func (k *keeper) all() []*conn {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.conns)
+}
+
+// hasten has the keeper look at c no later than due.
+func (k *keeper) hasten(c *conn, due time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c.index >= 0 && due.Before(c.due) {
+		c.due = due
+		heap.Fix(&k.conns, c.index)
+		k.signal(c)
+	}
+}
+
+// signal wakes the keeper when c is the next one due.
+func (k *keeper) signal(c *conn) {
+	if c.index == 0 {
+		select {
+		case k.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run looks after the connections until ctx is done.
+func (k *keeper) run(ctx context.Context) {
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for {
+		c, wait := k.take()
+		if c != nil {
+			c.tend(time.Now())
+			k.put(c)
+			continue
+		}
+		alarm.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.wake:
+		case <-alarm.C:
+		}
+	}
+}
+
+// take returns the first connection that is due, or how long to wait.
+func (k *keeper) take() (*conn, time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.conns) == 0 {
+		return nil, time.Hour
+	}
+	c := k.conns[0]
+	if wait := c.due.Sub(time.Now()); wait > 0 {
+		return nil, wait
+	}
+	return c, 0
+}
+
+// put gives a connection that was looked at its next time.
+func (k *keeper) put(c *conn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c.index >= 0 {
+		c.due = c.next(time.Now())
+		heap.Fix(&k.conns, c.index)
+	}
+}
+
+// tend does what is due for a connection. It must not wait.
+func (c *conn) tend(now time.Time) {
+	c.mu.Lock()
+	closing, drop := c.code != 0, c.drop
+	c.mu.Unlock()
+	switch {
+	case closing:
+		if !now.Before(drop) {
+			c.server.closeNet(c.net)
+		}
+	case c.expired(now):
+		c.close(statusExpired, "JWT expired")
+	case !c.waiting.Load() && now.Sub(c.lastSeen()) >= longestQuiet:
+		c.abandon(ws.StatusAbnormalClosure)
+		c.server.closeNet(c.net)
+	case !now.Before(c.pingAt):
+		c.session.Control(ping)
+		c.pingAt = now.Add(pingEvery)
+	}
+}
+
+// next returns when something will be due for a connection.
+func (c *conn) next(now time.Time) time.Time {
+	c.mu.Lock()
+	closing, drop := c.code != 0, c.drop
+	c.mu.Unlock()
+	if closing {
+		if now.Before(drop) {
+			return drop
+		}
+		return now.Add(closeWait) // dropped already, its reader is about to end
+	}
+	due := c.pingAt
+	if quiet := c.lastSeen().Add(longestQuiet); quiet.Before(due) && !c.waiting.Load() {
+		due = quiet
+	}
+	if !c.grant.Expires.IsZero() && c.grant.Expires.Before(due) {
+		due = c.grant.Expires
+	}
+	return due
+}
+
+func (c *conn) expired(now time.Time) bool {
+	return !c.grant.Expires.IsZero() && !now.Before(c.grant.Expires)
+}
+
+func (c *conn) lastSeen() time.Time {
+	return c.server.keeper.start.Add(time.Duration(c.seen.Load()))
+}
+
+// timers is a heap of connections, the first due at its top.
+type timers []*conn
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
+}
+func (t *timers) Push(x any) {
+	c := x.(*conn)
+	c.index = len(*t)
+	*t = append(*t, c)
+}
+func (t *timers) Pop() any {
+	last := len(*t) - 1
+	c := (*t)[last]
+	(*t)[last] = nil
+	*t = (*t)[:last]
+	c.index = -1
+	return c
+}

@@ -1,0 +1,82 @@
+//go:build unix
+
+package server
+
+import (
+	"errors"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// canReadRaw tells that connections are read by their descriptor, which takes
+// a buffer only when there is something to read.
+const canReadRaw = true
+
+// read is called with a descriptor that may have something to read; it
+// reports false when there is nothing yet.
+func (in *input) read(fd uintptr) bool {
+	in.borrow()
+	for {
+		in.n, in.err = unix.Read(int(fd), (*in.buffer)[in.kept:])
+		switch {
+		case errors.Is(in.err, unix.EINTR):
+			continue
+		case errors.Is(in.err, unix.EAGAIN):
+			if in.kept == 0 {
+				in.giveBack()
+			}
+			return false
+		}
+		return true
+	}
+}
+
+// A rawWrite is one attempt to write without waiting. It is kept in a pool,
+// since its function would else be allocated for each write.
+type rawWrite struct {
+	frames  [][]byte
+	n       int
+	err     error
+	attempt func(fd uintptr) bool
+}
+
+var rawWrites = sync.Pool{New: func() any {
+	w := new(rawWrite)
+	w.attempt = w.write
+	return w
+}}
+
+func (w *rawWrite) write(fd uintptr) bool {
+	for {
+		if len(w.frames) == 1 {
+			w.n, w.err = unix.Write(int(fd), w.frames[0])
+		} else {
+			w.n, w.err = unix.Writev(int(fd), w.frames)
+		}
+		switch {
+		case errors.Is(w.err, unix.EINTR):
+			continue
+		case errors.Is(w.err, unix.EAGAIN):
+			w.n, w.err = 0, nil
+		}
+		return true
+	}
+}
+
+// TryWrite writes what the socket takes at once, see hub.Transport.
+func (c *conn) TryWrite(frames [][]byte) (int, error) {
+	if c.raw == nil {
+		return 0, nil
+	}
+	w := rawWrites.Get().(*rawWrite)
+	w.frames = frames
+	err := c.raw.Write(w.attempt)
+	if err == nil {
+		err = w.err
+	}
+	n := w.n
+	w.frames, w.n, w.err = nil, 0, nil
+	rawWrites.Put(w)
+	return max(n, 0), err
+}

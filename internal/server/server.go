@@ -1,0 +1,222 @@
+// Package server speaks HTTP and the websocket protocol (RFC 6455): it opens
+// sessions for those whose token allows it, takes their messages and closes
+// them. It also serves static files, TLS and the admin listener.
+//
+// Each session has one goroutine that reads; one keeper for all pings, ends
+// what has expired and drops the dead. Writing is the hub's. The package
+// imports hub and auth.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"pgws/internal/auth"
+	"pgws/internal/hub"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxMessageBytes = 1 << 20
+	DefaultWriteTimeout    = 10 * time.Second
+)
+
+// ErrRestart, as the cause of Run's context, closes sessions with 1012 (service
+// restart) rather than 1001 (going away).
+var ErrRestart = errors.New("server: restart")
+
+// Observer is told what happens to sessions. Its methods must not block.
+type Observer interface {
+	SessionOpened()
+	// SessionClosed tells the close code that was sent or received, 1006 for none.
+	SessionClosed(code int)
+	// SlowSession counts sessions ended because they lag or stall.
+	SlowSession()
+	// Refused counts connections that were not opened, by reason.
+	Refused(reason string)
+	// MessageReceived counts messages of clients that may send.
+	MessageReceived()
+}
+
+// Options configure a Server.
+type Options struct {
+	Hub       *hub.Hub
+	Publisher hub.Publisher
+	Keys      *auth.Keys
+	// MetaChannel is told of each session opened; empty: none is.
+	MetaChannel string
+	// MaxMessageBytes bounds one message of a client, its fragments joined;
+	// 0 means DefaultMaxMessageBytes.
+	MaxMessageBytes int
+	// WriteTimeout is how long one write may stall; 0 means DefaultWriteTimeout.
+	WriteTimeout time.Duration
+	Observer     Observer
+	Log          *slog.Logger
+}
+
+// Server opens and keeps sessions.
+type Server struct {
+	Options
+	keeper *keeper
+
+	mu       sync.Mutex
+	stopping bool
+	reading  sync.WaitGroup // the goroutines of sessions
+}
+
+// New returns a server; Run keeps its sessions.
+func New(o Options) *Server {
+	if o.MaxMessageBytes == 0 {
+		o.MaxMessageBytes = DefaultMaxMessageBytes
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	return &Server{Options: o, keeper: newKeeper()}
+}
+
+// Middleware takes websocket requests and leaves all others to next.
+func (s *Server) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isUpgrade(r) {
+			s.open(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isUpgrade reports whether a request asks for a websocket (RFC 6455, section 4.2.1).
+func isUpgrade(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// open answers a websocket request: a session or a refusal in plain text.
+func (s *Server) open(w http.ResponseWriter, r *http.Request) {
+	channel, token, pattern, err := route(r.URL)
+	if err != nil {
+		s.refuse(w, r, pattern, http.StatusBadRequest, "bad_path", "Error: "+err.Error())
+		return
+	}
+	grant, err := s.Keys.Authorize(r.Context(), token, channel)
+	if err != nil {
+		s.refuseToken(w, r, pattern, err)
+		return
+	}
+	if !s.enter() {
+		w.Header().Set("Retry-After", "1")
+		s.refuse(w, r, pattern, http.StatusServiceUnavailable, "stopping", "Error: the server is stopping")
+		return
+	}
+	netConn, buffered, _, err := ws.HTTPUpgrader{}.Upgrade(r, w)
+	if err != nil {
+		s.reading.Done()
+		s.Observer.Refused("handshake")
+		s.Log.Info("refused", "route", pattern, "reason", "handshake", "error", err, "remote", r.RemoteAddr)
+		if netConn != nil {
+			s.closeNet(netConn)
+		}
+		return
+	}
+	// What the client has sent already lies in net/http's buffer, which is not ours to keep.
+	early, err := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if err != nil {
+		early = nil
+	}
+	c := s.newConn(netConn, grant, append([]byte(nil), early...))
+	s.Log.Debug("session opened", "route", pattern, "channels", len(grant.Channels), "remote", r.RemoteAddr)
+	go func() {
+		defer s.reading.Done()
+		c.serve()
+	}()
+}
+
+// enter counts one more reader unless the server is stopping.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	s.reading.Add(1)
+	return true
+}
+
+// Stopping reports whether sessions are opened no more.
+func (s *Server) Stopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, pattern string, err error) {
+	status, reason := http.StatusUnauthorized, "bad_token"
+	var refusal *auth.Refusal
+	if errors.As(err, &refusal) {
+		reason = refusal.Reason
+		if refusal.Forbidden {
+			status = http.StatusForbidden
+		}
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	s.refuse(w, r, pattern, status, reason, err.Error())
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, pattern string, status int, reason, body string) {
+	s.Observer.Refused(reason)
+	s.Log.Info("refused", "route", pattern, "status", status, "reason", reason, "remote", r.RemoteAddr)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	if _, err := w.Write([]byte(body)); err != nil {
+		s.Log.Debug("write a refusal", "error", err)
+	}
+}
+
+// How Run ends sessions.
+const (
+	closeBatch    = 100                   // sessions closed together,
+	closePause    = 10 * time.Millisecond // between two batches, so that not all come back at once,
+	longestSpread = time.Second           // and for all of them
+)
+
+// Run pings and expires sessions until ctx is done; then it closes them all,
+// waits for their ends, not for long, and returns.
+func (s *Server) Run(ctx context.Context) error {
+	keeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var keeper sync.WaitGroup
+	keeper.Go(func() { s.keeper.run(keeping) })
+	<-ctx.Done()
+	code, reason := ws.StatusGoingAway, "server is stopping"
+	if errors.Is(context.Cause(ctx), ErrRestart) {
+		code, reason = statusServiceRestart, "server is restarting"
+	}
+	s.closeAll(code, reason)
+	s.reading.Wait()
+	cancel()
+	keeper.Wait()
+	return nil
+}
+
+// closeAll closes every session. The keeper drops those that do not answer.
+func (s *Server) closeAll(code ws.StatusCode, reason string) {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	conns := s.keeper.all()
+	pause := min(closePause, longestSpread*closeBatch/time.Duration(max(len(conns), 1)))
+	for i, c := range conns {
+		if i > 0 && i%closeBatch == 0 {
+			time.Sleep(pause)
+		}
+		c.close(code, reason)
+	}
+}
