@@ -87,11 +87,20 @@ func (s *Session) write() {
 	vectors.Put(v)
 }
 
+// maxTurn is how many vectors a session may write before others have theirs.
+const maxTurn = 8
+
 // writeWith writes what there is without waiting and returns the number of
-// publications. What the socket does not take is left to a goroutine.
+// publications. What the socket does not take at once, and what is more than
+// a fair share, is left to a goroutine.
 func (s *Session) writeWith(v *vector) int {
 	publications := 0
+	turn := 0
 	for more := s.begin(v); more; more = s.proceed(v) {
+		if turn++; turn > maxTurn {
+			s.handOver(v, 0)
+			return publications
+		}
 		n, err := s.transport.TryWrite(v.pieces)
 		if err != nil {
 			s.fail(err)

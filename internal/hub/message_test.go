@@ -1,0 +1,64 @@
+package hub
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAppendJSON(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text, claims string
+		ascii        bool
+		want         string // payload and claims
+	}{
+		"plain":      {text: "hi", claims: `{"mode":"rw"}`, want: `"payload":"hi","claims":{"mode":"rw"`},
+		"escapes":    {text: "\"\\\n\r\t\x00\x1f/<&\u2028", claims: `{"a":1}`, want: `"payload":"\"\\\n\r\t\u0000\u001f/<&` + "\u2028" + `","claims":{"a":1`},
+		"unicode":    {text: "grüße 😀", claims: `{"a":"ü"}`, want: `"payload":"grüße 😀","claims":{"a":"ü"`},
+		"ascii":      {text: "grüße 😀\n", claims: `{"a":"ü"}`, ascii: true, want: `"payload":"gr\u00fc\u00dfe \ud83d\ude00\n","claims":{"a":"\u00fc"`},
+		"empty text": {text: "", claims: `{"a":null}`, want: `"payload":"","claims":{"a":null`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := Message{Event: "WebsocketMessage", Text: []byte(test.text), Claims: test.claims}
+			got := string(m.AppendJSON(nil, "ch", test.ascii))
+			want := `{"event":"WebsocketMessage","channel":"ch",` + test.want + `,"message_delivered_at":` + Stamp + `}}`
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// FuzzAppendJSON compares with encoding/json what a client reads.
+func FuzzAppendJSON(f *testing.F) {
+	f.Add("chat", "hello", false)
+	f.Add("a/b", "\x00\"\\\u2028😀", true)
+	f.Fuzz(func(t *testing.T, channel, text string, ascii bool) {
+		channel, text = strings.ToValidUTF8(channel, ""), strings.ToValidUTF8(text, "") // as servers check it before
+		m := Message{Event: "e", Text: []byte(text), Claims: `{"x":"` + "é" + `"}`}
+		encoded := m.AppendJSON(nil, channel, ascii)
+		if ascii && strings.ContainsFunc(string(encoded), func(r rune) bool { return r >= utf8.RuneSelf }) {
+			t.Errorf("not ASCII: %s", encoded)
+		}
+		if stamp := encoded[len(encoded)-StampEnd-len(Stamp) : len(encoded)-StampEnd]; string(stamp) != Stamp {
+			t.Errorf("the stamp's place holds %q", stamp)
+		}
+		encoded[len(encoded)-StampEnd-len(Stamp)] = '1' // a number does not begin with 0
+		var got struct {
+			Event, Channel, Payload string
+			Claims                  map[string]any
+		}
+		if err := json.Unmarshal(encoded, &got); err != nil {
+			t.Fatalf("%s: %v", encoded, err)
+		}
+		if got.Event != "e" || got.Channel != channel || got.Payload != text || got.Claims["x"] != "é" {
+			t.Errorf("%s: read %+v", encoded, got)
+		}
+	})
+}
