@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -35,7 +36,7 @@ func closeFrame(code ws.StatusCode, reason string) []byte {
 		return ws.MustCompileFrame(ws.NewCloseFrame(nil))
 	}
 	if len(reason) > maxCloseReason {
-		reason = reason[:maxCloseReason]
+		reason = strings.ToValidUTF8(reason[:maxCloseReason], "")
 	}
 	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, reason)))
 }
