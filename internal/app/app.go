@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 
 	"pgws/internal/auth"
 	"pgws/internal/config"
@@ -127,6 +128,11 @@ func (a *App) bind(ctx context.Context) (err error) {
 	if a.Embedded {
 		return nil
 	}
+	if c.RootPath != "" {
+		if info, err := os.Stat(c.RootPath); err != nil || !info.IsDir() {
+			return fmt.Errorf("PGWS_ROOT_PATH: %s is no folder", c.RootPath)
+		}
+	}
 	var certificate *server.Certificate
 	if c.CertificateFile != "" {
 		if certificate, err = server.LoadCertificate(c.CertificateFile, c.KeyFile, a.Log); err != nil {
@@ -216,10 +222,13 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("PGWS_JWT_SECRET: %w", err), a.unbind())
 	}
 	// Each is started after, and stopped before, those above it.
+	if a.admin != nil {
+		a.Log.Info("admin listener", "address", a.admin.Addr())
+	}
 	services := []service{
 		{name: "hub", run: a.hub.Run},
 		{name: "listener", run: a.listener.Run, started: a.listener.Listening()},
-		{name: "notifier", run: a.notifier.Run},
+		{name: "notifier", run: a.notifier.Run, started: a.notifier.Ready()},
 		{name: "keys", run: func(ctx context.Context) error { return a.keys.Run(ctx, a.Log) }},
 		{name: "sessions", run: a.server.Run},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -53,7 +54,8 @@ func refuse(reason string, err error) *Refusal {
 const maxSeconds = 253402300799
 
 // Authorize verifies a token and returns what it grants on channel, or on all
-// of its own channels when channel is empty. Any error is a *Refusal.
+// of its own channels when channel is empty. Any error is a *Refusal. With a
+// remote set it may wait for Run to fetch that, ten seconds at most.
 func (k *Keys) Authorize(ctx context.Context, token, channel string) (*Grant, error) {
 	if token == "" {
 		return nil, ErrMissingToken
@@ -80,32 +82,41 @@ type claims struct {
 }
 
 func parseClaims(payload []byte) (*claims, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &members); err != nil || members == nil {
-		return nil, fmt.Errorf("the token's claims are not a JSON object")
+	members, ok := parseObject(payload)
+	if !ok {
+		return nil, errors.New("the token's claims are not a JSON object")
 	}
 	var c claims
-	for name, target := range map[string]any{
-		"exp": &c.expires, "nbf": &c.notBefore, "mode": &c.mode, "channel": &c.channel, "channels": &c.channels,
+	var channels []*string
+	for _, claim := range []struct {
+		name   string
+		target any
+	}{
+		{"exp", &c.expires}, {"nbf", &c.notBefore}, {"mode", &c.mode}, {"channel", &c.channel}, {"channels", &channels},
 	} {
-		value, ok := members[name]
-		if !ok {
-			continue
+		// A claim that is null counts as absent.
+		if value, ok := members[claim.name]; ok && json.Unmarshal(value, claim.target) != nil {
+			return nil, wrongType(claim.name)
 		}
-		if err := json.Unmarshal(value, target); err != nil {
-			return nil, fmt.Errorf("claim %q has the wrong type", name)
+	}
+	for _, name := range channels {
+		if name == nil {
+			return nil, wrongType("channels")
 		}
+		c.channels = append(c.channels, *name)
 	}
 	delete(members, "message_delivered_at")
 	var all bytes.Buffer
 	encoder := json.NewEncoder(&all)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(members); err != nil {
-		return nil, fmt.Errorf("the token's claims cannot be encoded")
+		return nil, errors.New("the token's claims cannot be encoded")
 	}
 	c.all = string(bytes.TrimSpace(all.Bytes()))
 	return &c, nil
 }
+
+func wrongType(claim string) error { return fmt.Errorf("claim %q has the wrong type", claim) }
 
 func (c *claims) grant(channel string, now time.Time) (*Grant, error) {
 	if c.expires != nil && !now.Before(timeOf(*c.expires)) {

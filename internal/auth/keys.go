@@ -1,25 +1,19 @@
 // Package auth says who may do what: it verifies tokens against the configured
 // keys and turns their claims into a Grant.
 //
-// It knows nothing of HTTP. All of its types may be used from any goroutine. A
-// token or a key never stands in an error of this package.
+// It knows nothing of HTTP requests. All of its types may be used from any
+// goroutine. A token or a key never stands in an error of this package.
 package auth
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 )
-
-// minSecretBytes is the least an HS256 key may have (RFC 7518, section 3.2).
-const minSecretBytes = 32
 
 // Keys are what tokens are verified with.
 type Keys struct {
@@ -32,62 +26,15 @@ type Keys struct {
 type key struct {
 	id         string // "kid", may be empty
 	algorithms []string
-	verify     any // as crypto/… types, []byte for HMAC
-	sign       jwk.Key
+	verify     any     // as crypto/… types, []byte for HMAC
+	sign       jwk.Key // nil for keys of a remote set
 }
 
-// ParseKeys reads a secret as PGWS_JWT_SECRET holds it: one JWK or a JWK set in
-// JSON, the https address of a JWK set, or else the text of an HS256 key. A remote
-// set is empty until Load has fetched it.
-func ParseKeys(secret string) (*Keys, error) {
-	remote, err := parseRemote(secret)
-	if err != nil {
-		return nil, err
-	}
-	var set []key
-	switch {
-	case remote != nil:
-	case isObject(secret):
-		set, err = parseSet([]byte(secret))
-	default:
-		set, err = textKey([]byte(secret))
-	}
-	if err != nil {
-		return nil, err
-	}
-	keys := &Keys{remote: remote}
-	keys.set.Store(&set)
-	return keys, nil
-}
+// errNoKeys is the fault of a set in which nothing can verify a token.
+var errNoKeys = errors.New("the JWK set has no key for signatures")
 
-// DecodeBase64 decodes a secret in base64 or base64url, padded with "=", with
-// "." in its place, or not at all.
-func DecodeBase64(secret string) (string, error) {
-	standard := strings.NewReplacer("-", "+", "_", "/", ".", "", "=", "", "\n", "", "\r", "", " ", "").Replace(secret)
-	decoded, err := base64.RawStdEncoding.DecodeString(standard)
-	if err != nil {
-		return "", errors.New("not base64") // the decoder's own error quotes the input
-	}
-	return string(decoded), nil
-}
-
-func isObject(secret string) bool {
-	return strings.HasPrefix(strings.TrimSpace(secret), "{") && json.Valid([]byte(secret))
-}
-
-func textKey(secret []byte) ([]key, error) {
-	if len(secret) < minSecretBytes {
-		return nil, fmt.Errorf("a text secret needs %d bytes or more (HS256), this one has %d", minSecretBytes, len(secret))
-	}
-	sign, err := jwk.Import(secret)
-	if err != nil {
-		return nil, errors.New("the secret cannot be used as an HMAC key")
-	}
-	return []key{{algorithms: []string{"HS256"}, verify: secret, sign: sign}}, nil
-}
-
-// parseSet reads a JWK or a JWK set. Keys that are not for signatures are left
-// out.
+// parseSet reads the operator's own JWK or JWK set. Keys that are not for
+// signatures are left out; any other that cannot be used is an error.
 func parseSet(document []byte) ([]key, error) {
 	parsed, err := jwk.Parse(document)
 	if err != nil {
@@ -96,7 +43,7 @@ func parseSet(document []byte) ([]key, error) {
 	var set []key
 	for i := range parsed.Len() {
 		k, _ := parsed.Key(i)
-		if use, ok := k.KeyUsage(); ok && use != "sig" {
+		if !forSignatures(k) {
 			continue
 		}
 		made, err := newKey(k)
@@ -106,9 +53,40 @@ func parseSet(document []byte) ([]key, error) {
 		set = append(set, made)
 	}
 	if len(set) == 0 {
-		return nil, errors.New("the JWK set has no key for signatures")
+		return nil, errNoKeys
 	}
 	return set, nil
+}
+
+// parsePublicSet reads a JWK set that anybody can read. It leaves out HMAC keys,
+// with which anybody could sign, and whatever it does not understand (RFC 7517,
+// section 5): a new kind of key beside the old ones must not lock everyone out.
+func parsePublicSet(document []byte) ([]key, error) {
+	parsed, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
+	if err != nil {
+		return nil, errors.New("neither a valid JWK nor a JWK set")
+	}
+	var set []key
+	for i := range parsed.Len() {
+		k, _ := parsed.Key(i)
+		if !forSignatures(k) || k.KeyType() == jwa.OctetSeq() {
+			continue
+		}
+		if made, err := newKey(k); err == nil {
+			made.sign = nil
+			set = append(set, made)
+		}
+	}
+	if len(set) == 0 {
+		return nil, errNoKeys
+	}
+	return set, nil
+}
+
+// forSignatures reports whether a key's "use" allows signatures.
+func forSignatures(k jwk.Key) bool {
+	use, ok := k.KeyUsage()
+	return !ok || use == "sig"
 }
 
 func newKey(k jwk.Key) (key, error) {
@@ -135,7 +113,7 @@ func newKey(k jwk.Key) (key, error) {
 }
 
 // algorithmsOf returns the signature algorithms that fit a key by its type,
-// curve and length (RFC 7518, section 3; RFC 8037, section 3.1).
+// curve and length (RFC 7518, section 3; RFC 8037, section 3.1; RFC 9864).
 func algorithmsOf(k jwk.Key) ([]string, error) {
 	switch k.KeyType() {
 	case jwa.OctetSeq():
@@ -147,15 +125,7 @@ func algorithmsOf(k jwk.Key) ([]string, error) {
 	case jwa.RSA():
 		return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, nil
 	}
-	var curve string
-	if curved, ok := k.(interface {
-		Crv() (jwa.EllipticCurveAlgorithm, bool)
-	}); ok {
-		if c, ok := curved.Crv(); ok {
-			curve = c.String()
-		}
-	}
-	switch curve {
+	switch curveOf(k) {
 	case "P-256":
 		return []string{"ES256"}, nil
 	case "P-384":
@@ -163,9 +133,21 @@ func algorithmsOf(k jwk.Key) ([]string, error) {
 	case "P-521":
 		return []string{"ES512"}, nil
 	case "Ed25519":
-		return []string{"EdDSA"}, nil
+		return []string{"EdDSA", "Ed25519"}, nil
 	}
 	return nil, fmt.Errorf("key type %q cannot verify tokens", k.KeyType())
+}
+
+// curveOf returns a key's "crv", empty for a key that has none.
+func curveOf(k jwk.Key) string {
+	curved, ok := k.(interface {
+		Crv() (jwa.EllipticCurveAlgorithm, bool)
+	})
+	if !ok {
+		return ""
+	}
+	curve, _ := curved.Crv()
+	return curve.String()
 }
 
 func hmacAlgorithms(length int) ([]string, error) {

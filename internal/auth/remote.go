@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -18,23 +17,26 @@ import (
 const (
 	fetchTimeout   = 10 * time.Second
 	refreshEvery   = 10 * time.Minute
-	refetchAtLeast = 10 * time.Second // between two fetches that unknown kids ask for
+	refetchAtLeast = 10 * time.Second // between two fetches that unknown keys ask for
 	maxSetBytes    = 1 << 20
+	maxRedirects   = 5
 )
 
-// A remote is the address of a JWK set and the time of its last fetch.
+// A remote is where a JWK set is fetched from. After Load only Run fetches, so
+// that there is one fetch at a time and none ends with the client that asked.
 type remote struct {
 	url    string
 	client *http.Client
-
-	mu      sync.Mutex // held during a fetch: who comes meanwhile waits for its result
-	fetched time.Time
+	// asked carries to Run, from each token whose key is missing, a channel that
+	// Run closes when the set is as new as it may be.
+	asked chan chan struct{}
 }
 
 // parseRemote returns nil for a secret that is no address. http is taken for
 // this machine only: who can change the keys on their way can be anybody.
 func parseRemote(secret string) (*remote, error) {
-	if !strings.HasPrefix(secret, "https://") && !strings.HasPrefix(secret, "http://") {
+	scheme, _, ok := strings.Cut(secret, "://")
+	if !ok || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
 		return nil, nil
 	}
 	u, err := url.Parse(secret)
@@ -44,25 +46,50 @@ func parseRemote(secret string) (*remote, error) {
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return nil, errors.New("the address of a JWK set must begin with https:// (http:// only for this machine)")
 	}
-	return &remote{url: secret, client: &http.Client{Timeout: fetchTimeout}}, nil
+	return &remote{
+		url:    secret,
+		client: &http.Client{Timeout: fetchTimeout, CheckRedirect: checkRedirect},
+		asked:  make(chan chan struct{}),
+	}, nil
 }
 
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// Load fetches a remote set for the first time; other keys are there already.
+// checkRedirect follows a few redirects, and only to https.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	switch {
+	case next.URL.Scheme != "https":
+		return errors.New("its server redirects to an address without https")
+	case len(via) > maxRedirects:
+		return errors.New("its server redirects too often")
+	}
+	return nil
+}
+
+// Load fetches a remote set; other keys are there already. It is called once
+// before Run.
 func (k *Keys) Load(ctx context.Context) error {
 	if k.remote == nil {
 		return nil
 	}
-	k.remote.mu.Lock()
-	defer k.remote.mu.Unlock()
-	return k.fetch(ctx)
+	document, err := k.remote.get(ctx)
+	if err != nil {
+		return fmt.Errorf("auth: fetch the JWK set: %w", err)
+	}
+	set, err := parsePublicSet(document)
+	if err != nil {
+		return fmt.Errorf("auth: fetch the JWK set: %w", err)
+	}
+	k.set.Store(&set)
+	return nil
 }
 
-// Run keeps a remote set fresh until ctx is done. While its server is down or
+// Run keeps a remote set fresh until ctx is done: it fetches the set from time
+// to time, and when a token's key is missing from it. Anybody can make up such a
+// token, so these fetches are rate limited. While the set's server is down or
 // lies, the last good set stays.
 func (k *Keys) Run(ctx context.Context, log *slog.Logger) error {
 	if k.remote == nil {
@@ -71,55 +98,54 @@ func (k *Keys) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
+	fetched := time.Now() // by Load
 	for {
+		var asked chan struct{}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if err := k.Load(ctx); err != nil {
+		case asked = <-k.remote.asked:
+		}
+		if asked == nil || time.Since(fetched) >= refetchAtLeast {
+			if err := k.Load(ctx); err != nil && ctx.Err() == nil {
 				log.Warn("the JWK set could not be refreshed; the last one stays", "error", err)
 			}
+			fetched = time.Now()
+		}
+		if asked != nil {
+			close(asked)
 		}
 	}
 }
 
-// refetch looks for a key that is not in set and returns the set that is
-// current then. It is rate limited, since anybody can make up a kid.
-func (k *Keys) refetch(ctx context.Context, set *[]key) *[]key {
-	k.remote.mu.Lock()
-	defer k.remote.mu.Unlock()
-	if k.set.Load() == set && time.Since(k.remote.fetched) >= refetchAtLeast {
-		// A server that fails leaves the set as it is; Run reports it.
-		_ = k.fetch(ctx)
+// refetch asks Run for a newer set, waits for it, at most as long as a fetch may
+// take, and returns the set that is current then.
+func (k *Keys) refetch(ctx context.Context) *[]key {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	fetched := make(chan struct{})
+	select {
+	case k.remote.asked <- fetched:
+		select {
+		case <-fetched:
+		case <-ctx.Done():
+		}
+	case <-ctx.Done():
 	}
 	return k.set.Load()
 }
 
-func (k *Keys) fetch(ctx context.Context) error {
-	k.remote.fetched = time.Now()
-	document, err := k.remote.get(ctx)
-	if err != nil {
-		return fmt.Errorf("auth: fetch the JWK set: %w", err)
-	}
-	set, err := parseSet(document)
-	if err != nil {
-		return fmt.Errorf("auth: fetch the JWK set: %w", err)
-	}
-	for i := range set {
-		set[i].sign = nil
-	}
-	k.set.Store(&set)
-	return nil
-}
-
+// get returns the document at the remote's address.
 func (r *remote) get(ctx context.Context) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
 	if err != nil {
 		return nil, errors.New("not a valid address")
 	}
+	request.Close = true // Fetches are rare; an idle connection would cost more than it saves.
 	response, err := r.client.Do(request)
 	if err != nil {
-		var whole *url.Error // quotes the address, which may hold a secret
+		var whole *url.Error // It quotes the address, which may hold a secret.
 		if errors.As(err, &whole) {
 			err = whole.Err
 		}
@@ -127,11 +153,14 @@ func (r *remote) get(ctx context.Context) ([]byte, error) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("its server answers %s", response.Status)
+		return nil, fmt.Errorf("its server answers with status %d", response.StatusCode)
 	}
-	document, err := io.ReadAll(io.LimitReader(response.Body, maxSetBytes))
+	document, err := io.ReadAll(io.LimitReader(response.Body, maxSetBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
+	}
+	if len(document) > maxSetBytes {
+		return nil, fmt.Errorf("longer than %d bytes", maxSetBytes)
 	}
 	return document, nil
 }

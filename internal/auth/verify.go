@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jws"
@@ -19,11 +20,11 @@ var (
 	errSignature = errors.New("the token's signature is wrong")
 )
 
-// header is the part of a JOSE header that matters here (RFC 7515, section 4).
+// A header is the part of a JOSE header that matters here (RFC 7515, section
+// 4). Keys that a token brings itself (jwk, jku, x5c, x5u) do not.
 type header struct {
-	Algorithm string          `json:"alg"`
-	KeyID     string          `json:"kid"`
-	Critical  json.RawMessage `json:"crit"`
+	algorithm string
+	keyID     string
 }
 
 // verify checks a token's signature and returns its payload.
@@ -34,44 +35,70 @@ func (k *Keys) verify(ctx context.Context, token string) ([]byte, error) {
 	}
 	set := k.set.Load()
 	payload, err := verifyWith(*set, h, token)
-	if errors.Is(err, errNoKey) && k.remote != nil {
-		if newer := k.refetch(ctx, set); newer != set {
-			return verifyWith(*newer, h, token)
-		}
+	if err == nil || k.remote == nil || isNamed(*set, h.keyID) {
+		return payload, err
 	}
-	return payload, err
+	// The key may be newer than the set, which was fetched some time ago.
+	if newer := k.refetch(ctx); newer != set {
+		return verifyWith(*newer, h, token)
+	}
+	return nil, err
 }
 
+// parseHeader checks a token's form, so that each token can be written in one
+// way only, and reads its header.
 func parseHeader(token string) (header, error) {
 	var h header
-	encoded, rest, ok := strings.Cut(token, ".")
-	if !ok || strings.Count(rest, ".") != 1 {
+	segments := strings.SplitN(token, ".", 4)
+	if len(segments) != 3 || strings.ContainsAny(token, "\r\n") { // The decoder skips line ends.
 		return h, errMalformed
 	}
-	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil {
+	var decoded [3][]byte
+	for i, segment := range segments {
+		var err error
+		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(segment); err != nil {
+			return h, errMalformed
+		}
+	}
+	members, ok := parseObject(decoded[0])
+	if !ok {
 		return h, errMalformed
 	}
-	if err := json.Unmarshal(decoded, &h); err != nil {
-		return h, errMalformed
+	for _, name := range []string{"crit", "b64"} {
+		if _, ok := members[name]; ok {
+			return h, errCritical
+		}
 	}
-	if h.Critical != nil {
-		return h, errCritical
+	for name, target := range map[string]*string{"alg": &h.algorithm, "kid": &h.keyID} {
+		if value, ok := members[name]; ok && json.Unmarshal(value, target) != nil {
+			return h, errMalformed
+		}
 	}
 	return h, nil
 }
 
+// parseObject reads a JSON object. Names are compared exactly, which
+// json.Unmarshal into a struct would not do; of equal ones the last counts (RFC
+// 7515, section 4; RFC 7519, section 4).
+func parseObject(document []byte) (members map[string]json.RawMessage, ok bool) {
+	if !utf8.Valid(document) || json.Unmarshal(document, &members) != nil {
+		return nil, false
+	}
+	return members, members != nil
+}
+
+// verifyWith returns the token's payload if one of the keys has signed it.
 func verifyWith(set []key, h header, token string) ([]byte, error) {
 	err := errNoKey
-	for _, k := range candidates(set, h.KeyID) {
-		if !slices.Contains(k.algorithms, h.Algorithm) {
+	for _, candidate := range candidates(set, h.keyID) {
+		if !slices.Contains(candidate.algorithms, h.algorithm) {
 			continue
 		}
-		algorithm, ok := jwa.LookupSignatureAlgorithm(h.Algorithm)
+		algorithm, ok := jwa.LookupSignatureAlgorithm(h.algorithm)
 		if !ok {
 			continue
 		}
-		payload, verifyErr := jws.VerifyCompactFast(k.verify, []byte(token), algorithm)
+		payload, verifyErr := jws.VerifyCompactFast(candidate.verify, []byte(token), algorithm)
 		if verifyErr == nil {
 			return payload, nil
 		}
@@ -99,6 +126,11 @@ func candidates(set []key, id string) []key {
 		return named
 	}
 	return nameless
+}
+
+// isNamed reports whether a set has a key called id.
+func isNamed(set []key, id string) bool {
+	return id != "" && slices.ContainsFunc(set, func(k key) bool { return k.id == id })
 }
 
 // Sign makes a token of claims, a JSON object, with the first key that can sign.

@@ -36,6 +36,9 @@ func findBinaries(ctx context.Context, major int, o owner, log *slog.Logger) (bi
 	if len(installed) > 0 {
 		return choose(installed, major)
 	}
+	if ctx.Err() != nil { // Then the programs that there are could not be asked for their release.
+		return binaries{}, context.Cause(ctx)
+	}
 	r, err := defaultRepository(o)
 	if err != nil {
 		return binaries{}, err

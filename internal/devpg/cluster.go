@@ -2,15 +2,16 @@
 // or as root.
 //
 // A cluster listens on 127.0.0.1 only, has no unix socket and trusts nobody: its superuser postgres has a random
-// password. wal_level is logical.
+// password. wal_level is logical. Its programs are those on PATH, or the newest in the places where packagers put them;
+// where there are none they are downloaded once into the user's cache folder.
 //
 // Nothing is left behind, also when our process is killed with SIGKILL at any moment. Two kinds of small shell processes
 // see to it, each in a session of its own. A guard is the parent of every initdb and postgres that runs: it ends its
 // command when a pipe that only we write to is closed, which the kernel does when we die. A keeper removes a temporary
 // folder when a pipe that we and all processes of the cluster hold has no writer any more, so never under a running
-// server. Every stop that is not a gentle one takes the same way. If a guard is killed, PostgreSQL goes on, and Stop and
-// Close still end it; only when we are then killed hard too does it stay behind, and its folder with it. If a
-// keeper is killed, Close removes the folder.
+// server. A cancelled Start and Close of a temporary cluster take the same way. If a guard is killed, PostgreSQL goes
+// on, and Stop and Close still end it; only when both shells of the guard are killed, and then we too, is the server left
+// with its folder. If a keeper is killed, Close removes the folder.
 //
 // Every Cluster must be closed. Its methods may be called from several goroutines at once. The package imports nothing
 // else of pgws.
@@ -110,7 +111,7 @@ func (c *Cluster) open(ctx context.Context, dir string) (err error) {
 	if c.port != 0 {
 		return c.start(ctx)
 	}
-	return c.startOnFreePort(ctx)
+	return c.startOnFreePort(ctx, freePort)
 }
 
 // URI is where a driver connects to: the database postgres as the superuser, password included.

@@ -1,6 +1,7 @@
 package devpg
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -16,9 +17,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestSettings(t *testing.T) {
+func TestServing(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, Options{Settings: map[string]string{"max_connections": "42", "work_mem": "8MB"}})
+	tests := map[string]func(*testing.T, *Cluster){
+		"has its settings":      testSettings,
+		"wants the password":    testPassword,
+		"gives a line for psql": testPsql,
+		"does not hear Ctrl-C":  testSession,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, c)
+		})
+	}
+}
+
+func testSettings(t *testing.T, c *Cluster) {
 	want := map[string]string{
 		"listen_addresses":        "127.0.0.1",
 		"unix_socket_directories": "",
@@ -43,9 +59,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func TestPasswordIsNeeded(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, Options{})
+func testPassword(t *testing.T, c *Cluster) {
 	config, err := pgx.ParseConfig(c.URI())
 	check(t, err)
 	config.Password = "wrong"
@@ -64,16 +78,27 @@ func TestPasswordIsNeeded(t *testing.T) {
 	}
 }
 
-func TestPsqlLineWorks(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, Options{})
+func testPsql(t *testing.T, c *Cluster) {
 	line := c.Psql()
 	if _, after, ok := strings.Cut(line, " "); !ok || strings.Contains(after, c.password) {
-		t.Errorf("the password stands among psql's arguments")
+		t.Error("the password stands among psql's arguments")
 	}
-	out, err := exec.Command("/bin/sh", "-c", line+" -Atc 'SELECT 6 * 7'").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", line+" -Atc 'SELECT 6 * 7'").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "42" {
 		t.Errorf("psql says %q, %v", out, err)
+	}
+}
+
+// A terminal sends Ctrl-C to all processes of its session's foreground group.
+func testSession(t *testing.T, c *Cluster) {
+	ours, err := unix.Getsid(0)
+	check(t, err)
+	for name, process := range map[string]*exec.Cmd{"guard": c.server.process.guard, "keeper": c.folder.keeper.process} {
+		theirs, err := unix.Getsid(process.Process.Pid)
+		check(t, err)
+		if theirs == ours {
+			t.Errorf("the %s is in our session", name)
+		}
 	}
 }
 
@@ -155,10 +180,26 @@ func TestPortTaken(t *testing.T) {
 	l, err := net.Listen("tcp", host+":0")
 	check(t, err)
 	defer l.Close()
-	_, err = Start(t.Context(), Options{Port: l.Addr().(*net.TCPAddr).Port})
-	if !errors.Is(err, errPortTaken) || !strings.Contains(err.Error(), "could not bind") {
-		t.Errorf("Start returned %v", err)
+	taken := l.Addr().(*net.TCPAddr).Port
+	c := startCluster(t, Options{})
+	free := c.port
+	check(t, c.Stop(t.Context(), Immediate))
+
+	c.port = taken
+	if err := c.Start(t.Context()); !errors.Is(err, errPortTaken) || !strings.Contains(err.Error(), "could not bind") {
+		t.Errorf("Start on a port that is taken returned %v", err)
 	}
+
+	ports := []int{taken, free}
+	pick := func(context.Context) (port int, err error) {
+		port, ports = ports[0], ports[1:]
+		return port, nil
+	}
+	check(t, c.startOnFreePort(t.Context(), pick))
+	if len(ports) > 0 {
+		t.Error("the port that is taken was not tried first")
+	}
+	query(t, c.URI(), "SELECT 'well'")
 }
 
 func TestBadSetting(t *testing.T) {
@@ -166,21 +207,6 @@ func TestBadSetting(t *testing.T) {
 	_, err := Start(t.Context(), Options{Settings: map[string]string{"max_connections": "many"}})
 	if err == nil || !strings.Contains(err.Error(), `invalid value for parameter "max_connections"`) {
 		t.Errorf("Start returned %v", err)
-	}
-}
-
-// A terminal sends Ctrl-C to all processes of its session's foreground group.
-func TestIsInAnotherSession(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, Options{})
-	ours, err := unix.Getsid(0)
-	check(t, err)
-	for name, process := range map[string]*exec.Cmd{"guard": c.server.process.guard, "keeper": c.folder.keeper.process} {
-		theirs, err := unix.Getsid(process.Process.Pid)
-		check(t, err)
-		if theirs == ours {
-			t.Errorf("the %s is in our session", name)
-		}
 	}
 }
 

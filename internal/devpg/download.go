@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
@@ -45,7 +48,7 @@ func (r repository) binaries(ctx context.Context, log *slog.Logger) (_ binaries,
 	if _, err := os.Stat(final); err == nil {
 		return inspect(ctx, filepath.Join(final, "bin"))
 	}
-	if err := os.MkdirAll(r.cache, 0o755); err != nil {
+	if err := os.MkdirAll(r.cache, 0o755); err != nil { //nolint:gosec // PostgreSQL's user must enter it when we are root.
 		return binaries{}, err
 	}
 	staging, err := makeTemporary(r.cache)
@@ -68,8 +71,7 @@ func (r repository) binaries(ctx context.Context, log *slog.Logger) (_ binaries,
 
 // fetch downloads and unpacks the programs with the embedded-postgres library. The library would go on to start a server,
 // which it cannot as root: a data folder named "." stops it, for such a folder cannot be removed. It makes its runtime
-// folder when all is unpacked, which tells that end from a failure. The library leaves an empty log file in the system's
-// temporary folder.
+// folder when all is unpacked, which tells that end from a failure.
 func (r repository) fetch(ctx context.Context, staging, programs string) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -78,7 +80,7 @@ func (r repository) fetch(ctx context.Context, staging, programs string) error {
 		return err
 	}
 	unpacked := filepath.Join(staging, "unpacked")
-	libraryErr := embedded.NewDatabase(embedded.DefaultConfig().
+	library := embedded.NewDatabase(embedded.DefaultConfig().
 		Version(downloadRelease).
 		BinaryRepositoryURL(address).
 		CachePath(staging).
@@ -86,8 +88,11 @@ func (r repository) fetch(ctx context.Context, staging, programs string) error {
 		RuntimePath(unpacked).
 		DataPath(staging + "/.").
 		Port(0).
-		Logger(io.Discard)).Start()
-	if err := stop(); err != nil {
+		Logger(io.Discard))
+	libraryErr := library.Start()
+	removeErr := removeLog()
+	runtime.KeepAlive(library) // It has its log open, by which the log is known.
+	if err := errors.Join(stop(), removeErr); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -95,6 +100,33 @@ func (r repository) fetch(ctx context.Context, staging, programs string) error {
 	}
 	if _, err := os.Stat(unpacked); err != nil {
 		return libraryErr
+	}
+	return nil
+}
+
+// removeLog removes the log that the library leaves in the system's temporary folder. Other programs use the library too:
+// ours is the one that our process has open.
+func removeLog() error {
+	logs, err := filepath.Glob(filepath.Join(os.TempDir(), "embedded_postgres_log*"))
+	if err != nil {
+		return err
+	}
+	open, err := filepath.Glob("/dev/fd/*")
+	if err != nil {
+		return err
+	}
+	for _, log := range logs {
+		info, err := os.Stat(log)
+		ours := err == nil && slices.ContainsFunc(open, func(descriptor string) bool {
+			other, err := os.Stat(descriptor)
+			return err == nil && os.SameFile(info, other)
+		})
+		if !ours {
+			continue
+		}
+		if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
@@ -109,12 +141,13 @@ func (r repository) forward(ctx context.Context, fail context.CancelCauseFunc) (
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	client := &http.Client{Transport: transport}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	handler := func(w http.ResponseWriter, request *http.Request) {
 		if err := pass(ctx, client, w, r.url+request.URL.Path); err != nil {
 			fail(err)
 			panic(http.ErrAbortHandler) // The library must not take what it got for the whole.
 		}
-	})}
+	}
+	server := &http.Server{Handler: http.HandlerFunc(handler), ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	return "http://" + l.Addr().String(), func() error {

@@ -60,8 +60,10 @@ func sum(content []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
+// Not parallel: it changes the place of the system's temporary folder, to see that nothing is left there.
 func TestDownload(t *testing.T) {
-	t.Parallel()
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	files := newFileServer(t)
 	upstream := httptest.NewServer(files)
 	defer upstream.Close()
@@ -85,6 +87,7 @@ func TestDownload(t *testing.T) {
 		t.Error(err)
 	}
 	checkOnly(t, r.cache, filepath.Dir(want.dir))
+	checkOnly(t, temporary)
 }
 
 func TestConcurrentDownloads(t *testing.T) {

@@ -86,6 +86,21 @@ func TestUnreachableFolder(t *testing.T) {
 	}
 }
 
+// Not parallel: it changes the place of the system's temporary folder.
+func TestTemporaryFolderOfRootAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root runs PostgreSQL as another user")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	f, err := openFolder("")
+	check(t, err)
+	if !f.owner.reaches(f.path) {
+		t.Errorf("%s cannot enter %s", f.owner.name, f.path)
+	}
+	check(t, f.close())
+	checkGone(t, f.path)
+}
+
 // Root runs the cluster of somebody else as that user, whose files stay readable to him.
 func TestRootKeepsTheOwner(t *testing.T) {
 	t.Parallel()

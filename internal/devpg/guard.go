@@ -103,9 +103,13 @@ func (p *process) failure() error {
 	return p.err
 }
 
-// end stops the process at once, in the way in which the guard stops it after our death, and waits until it has ended.
+// end stops the process at once and waits until it has ended. The guard does it, as after our death; the signal is for
+// the case that the guard has been killed.
 func (p *process) end() error {
 	_ = p.pipe.Close() // Closed already when the process has ended, which is as good.
+	if err := p.signal(syscall.SIGQUIT); err != nil {
+		return err
+	}
 	timer := time.NewTimer(endTimeout)
 	defer timer.Stop()
 	select {

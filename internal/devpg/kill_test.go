@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -13,18 +15,16 @@ import (
 func TestNothingIsLeftAfterHardKill(t *testing.T) {
 	t.Parallel()
 	moments := map[string]func(*testing.T, child){
-		"while it serves": func(t *testing.T, c child) { c.ready(t) },
-		"during initdb":   func(t *testing.T, c child) { awaitFile(t, c.dir, "pgws-*", partialName, "PG_VERSION") },
-		"at the start of postgres": func(t *testing.T, c child) {
-			awaitFile(t, c.dir, "pgws-*", logName)
-		},
-		"when the folder is new": func(t *testing.T, c child) { awaitFile(t, c.dir, "pgws-*") },
+		"when the folder is new":   func(t *testing.T, c child) { awaitFile(t, c.dir, "pgws-*") },
+		"during initdb":            func(t *testing.T, c child) { awaitFile(t, c.dir, "pgws-*", partialName, "PG_VERSION") },
+		"at the start of postgres": func(t *testing.T, c child) { awaitFile(t, c.dir, "pgws-*", logName) },
+		"while it serves":          func(t *testing.T, c child) { c.ready(t) },
 	}
 	for who, o := range users(t) {
 		for moment, await := range moments {
 			t.Run(moment+", as "+who, func(t *testing.T) {
 				t.Parallel()
-				c := startChild(t, o)
+				c := startChild(t, o, "")
 				await(t, c)
 				check(t, c.Process.Kill())
 				if err := c.Wait(); err == nil {
@@ -40,12 +40,28 @@ func TestNothingIsLeftAfterHardKill(t *testing.T) {
 	}
 }
 
+func TestKeptFolderSurvivesHardKill(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(openDir(t), "kept")
+	c := startChild(t, owner{}, dir)
+	uri := c.ready(t)
+	execute(t, uri, "CREATE TABLE kept AS SELECT 'here' AS what")
+	check(t, c.Process.Kill())
+	if err := c.Wait(); err == nil {
+		t.Error("the child was not killed")
+	}
+	eventually(t, "no process is left", func() bool { return len(processesIn(t, dir)) == 0 })
+	if got := query(t, startCluster(t, Options{Dir: dir}).URI(), "SELECT what FROM kept"); got != "here" {
+		t.Errorf("the table holds %q", got)
+	}
+}
+
 func TestWorksForUser(t *testing.T) {
 	t.Parallel()
 	for who, o := range users(t) {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
-			c := startChild(t, o)
+			c := startChild(t, o, "")
 			if got := query(t, c.ready(t), "SELECT current_user::text"); got != superuser {
 				t.Errorf("current_user is %q", got)
 			}
@@ -105,12 +121,36 @@ func TestGuardKilled(t *testing.T) {
 		t.Errorf("the cluster answers %q", got)
 	}
 	check(t, c.Stop(t.Context(), Fast))
-	check(t, c.Start(t.Context()))
-	check(t, syscall.Kill(c.server.process.guard.Process.Pid, syscall.SIGKILL))
-	check(t, c.Close())
 	// What the guard has left is a shell that ends when it sees our end of the pipe closed, and nobody can wait for it.
-	eventually(t, "the guard's reader has ended", func() bool { return len(processesIn(t, c.folder.path)) == 0 })
+	eventually(t, "the guard's reader has ended", func() bool { return len(guards(t, c)) == 0 })
+
+	check(t, c.Start(t.Context()))
+	both := guards(t, c)
+	if len(both) != 2 {
+		t.Errorf("the guard's shells are %v", both)
+	}
+	for _, pid := range both {
+		check(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	if got := query(t, c.URI(), "SELECT 'well'"); got != "well" {
+		t.Errorf("the cluster answers %q", got)
+	}
+	check(t, c.Close())
 	checkGone(t, c.folder.path)
+}
+
+// guards lists the shells that guard a cluster's server.
+func guards(t *testing.T, c *Cluster) (pids []int) {
+	t.Helper()
+	for _, process := range processesIn(t, c.folder.path) {
+		pid, args, _ := strings.Cut(process, " ")
+		if strings.Contains(args, "pgws-guard") {
+			number, err := strconv.Atoi(pid)
+			check(t, err)
+			pids = append(pids, number)
+		}
+	}
+	return pids
 }
 
 func TestKeeperKilled(t *testing.T) {

@@ -20,8 +20,11 @@ import (
 // deadline is how long a test waits for what must happen.
 const deadline = time.Minute
 
-// childEnv makes the test binary a child that runs a cluster, rather than the tests.
-const childEnv = "DEVPG_TEST_CHILD"
+// childEnv makes the test binary a child that runs a cluster, rather than the tests; keptEnv is the cluster's folder.
+const (
+	childEnv = "DEVPG_TEST_CHILD"
+	keptEnv  = "DEVPG_TEST_KEPT"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) == "" {
@@ -36,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // runChild starts a cluster, says its URI, and closes it when its standard input ends.
 func runChild() error {
-	c, err := Start(context.Background(), Options{})
+	c, err := Start(context.Background(), Options{Dir: os.Getenv(keptEnv)})
 	if err != nil {
 		return err
 	}
@@ -56,12 +59,12 @@ type child struct {
 	dir    string
 }
 
-// startChild starts the test binary again as o.
-func startChild(t *testing.T, o owner) child {
+// startChild starts the test binary again as o. Its cluster is temporary if kept is empty.
+func startChild(t *testing.T, o owner, kept string) child {
 	t.Helper()
 	c := child{dir: openDir(t)}
 	c.Cmd = exec.Command(copyOfTestBinary(t))
-	c.Env = append(os.Environ(), childEnv+"=1", "TMPDIR="+c.dir)
+	c.Env = append(os.Environ(), childEnv+"=1", keptEnv+"="+kept, "TMPDIR="+c.dir)
 	c.Stderr = t.Output()
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: o.credential()}
 	stdin, err := c.StdinPipe()
@@ -98,13 +101,12 @@ func users(t *testing.T) map[string]owner {
 	return all
 }
 
-// openDir makes a temporary folder that every user may enter and write to, unlike that of t.TempDir.
+// openDir makes a temporary folder that every user may enter and write to.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "devpg-test-")
-	check(t, err)
-	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
-	check(t, os.Chmod(dir, 0o777)) //nolint:gosec // Another user works in it.
+	dir := t.TempDir()
+	check(t, os.Chmod(filepath.Dir(dir), 0o755))
+	check(t, os.Chmod(dir, 0o777))
 	return dir
 }
 

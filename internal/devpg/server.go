@@ -36,10 +36,10 @@ type server struct {
 	logFrom int64 // where this run's lines begin in the log
 }
 
-// startOnFreePort starts the server on a port that is free, and again on another if it loses the race for it.
-func (c *Cluster) startOnFreePort(ctx context.Context) (err error) {
+// startOnFreePort starts the server on the port that pick finds, and again on another if it loses the race for it.
+func (c *Cluster) startOnFreePort(ctx context.Context, pick func(context.Context) (int, error)) (err error) {
 	for range portTries {
-		if c.port, err = freePort(ctx); err != nil {
+		if c.port, err = pick(ctx); err != nil {
 			return err
 		}
 		if err = c.start(ctx); !errors.Is(err, errPortTaken) {

@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -40,10 +42,11 @@ func (m withBrowser) Run() int {
 var shared browser
 
 type browser struct {
-	once   sync.Once
-	ctx    context.Context
-	cancel context.CancelFunc
-	err    error
+	once sync.Once
+	home string // Of the browser's process, so that it leaves nothing in the user's.
+	ctx  context.Context
+	free context.CancelFunc
+	err  error
 }
 
 func (b *browser) start() {
@@ -52,28 +55,33 @@ func (b *browser) start() {
 		b.err = err
 		return
 	}
+	if b.home, b.err = os.MkdirTemp("", "pgws-browser-"); b.err != nil {
+		return
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-crash-reporter", true),
+		chromedp.Env("HOME="+b.home, "XDG_CONFIG_HOME="+b.home, "XDG_CACHE_HOME="+b.home, "TMPDIR="+b.home),
 	)
-	allocator, freeAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, _ := chromedp.NewContext(allocator)
-	b.ctx, b.cancel = ctx, freeAllocator
+	allocator, free := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	b.ctx = ctx
+	b.free = func() { cancel(); free() }
 	if err := chromedp.Do(ctx); err != nil {
 		b.err = fmt.Errorf("starting %s: %w", program, err)
 	}
 }
 
 func (b *browser) stop() error {
-	if b.cancel == nil {
+	if b.free == nil {
 		return nil
 	}
-	defer b.cancel()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Cancel(ctx); err != nil {
+	err := chromedp.Cancel(ctx)
+	b.free()
+	if err := errors.Join(err, os.RemoveAll(b.home)); err != nil {
 		return fmt.Errorf("stopping the browser: %w", err)
 	}
 	return nil
@@ -155,12 +163,20 @@ func (p *tab) click(selector string) {
 	p.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// enter types text into a field in place of what stands there.
+// enter puts text into a field in place of what stands there, as a paste does.
 func (p *tab) enter(selector, text string) {
 	p.t.Helper()
-	p.do(chromedp.Click(chromedp.CSS(selector)))
-	eval[bool](p, `(document.activeElement.select(), true)`)
-	p.press(text)
+	eval[bool](p, fmt.Sprintf(`(() => {
+		const field = document.querySelector(%q);
+		field.focus();
+		field.select();
+		return true;
+	})()`, selector))
+	if text == "" {
+		p.press("\b")
+		return
+	}
+	p.do(call(input.InsertText, input.InsertTextParams{Text: text}))
 }
 
 // choose picks an option of a select.

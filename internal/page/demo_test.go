@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"pgws/internal/page"
 )
 
@@ -40,7 +41,7 @@ func TestDemoAnswers(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest(tt.method, tt.path, nil)
+			r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, nil)
 			r.Host = tt.host
 			w := httptest.NewRecorder()
 			demo.ServeHTTP(w, r)
@@ -67,24 +68,24 @@ func TestDemoAnswers(t *testing.T) {
 func TestDemoCaching(t *testing.T) {
 	t.Parallel()
 	demo := page.Demo(demoOptions())
-	get := func(path, etag string) *http.Response {
-		r := httptest.NewRequest("GET", "http://localhost"+path, nil)
+	get := func(path, etag string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost"+path, nil)
 		if etag != "" {
 			r.Header.Set("If-None-Match", etag)
 		}
 		w := httptest.NewRecorder()
 		demo.ServeHTTP(w, r)
-		return w.Result()
+		return w
 	}
-	if got := get("/", "").Header.Get("Cache-Control"); got != "no-store" {
+	if got := get("/", "").Header().Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control of the page is %q, want no-store", got)
 	}
 	first := get("/.pgws/main.js", "")
-	if got := first.Header.Get("Cache-Control"); got != "no-cache" {
+	if got := first.Header().Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("Cache-Control of an asset is %q, want no-cache", got)
 	}
-	if again := get("/.pgws/main.js", first.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
-		t.Errorf("an asset that the browser has: status %d, want 304", again.StatusCode)
+	if again := get("/.pgws/main.js", first.Header().Get("ETag")); again.Code != http.StatusNotModified {
+		t.Errorf("an asset that the browser has: status %d, want 304", again.Code)
 	}
 }
 
@@ -94,7 +95,7 @@ func TestDemoEscapesItsOptions(t *testing.T) {
 	o.ListenChannel = `"><script>alert(1)</script>`
 	o.Psql = `psql '<b>'`
 	w := httptest.NewRecorder()
-	page.Demo(o).ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/", nil))
+	page.Demo(o).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost/", nil))
 	if body := w.Body.String(); strings.Contains(body, "<script>alert") || strings.Contains(body, "<b>") {
 		t.Error("an option stands in the page as markup")
 	}

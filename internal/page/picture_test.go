@@ -2,7 +2,6 @@ package page_test
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	"pgws/internal/page"
 )
 
 // picture writes what the window shows into the directory named by PGWS_ARTIFACTS; unset: nowhere.
@@ -79,26 +77,4 @@ func TestPictures(t *testing.T) {
 	p.picture("demo-390-tall")
 	p.do(chromedp.EmulateViewport(900, 1000))
 	p.picture("demo-900-light")
-}
-
-func TestOtherPictures(t *testing.T) {
-	t.Parallel()
-	r := newRelay(t, page.Status(page.StatusOptions{Version: "1.0.0", Ready: func() error { return nil }}))
-	p := open(t, r.URL)
-	p.picture("status-light")
-	p.do(chromedp.EmulateViewport(390, 844))
-	p.theme("dark")
-	p.picture("status-390-dark")
-	r = newRelay(t, http.FileServer(http.Dir("../../client-example")))
-	token, _ := sign([]byte(`{"mode":"rw","sub":"me"}`))
-	p.do(chromedp.Navigate(r.URL + "/#" + token))
-	p.click("#join button")
-	p.wait(`document.querySelector("#state").textContent === "Joined chat."`)
-	p.enter("#send input", "hello")
-	p.press("\r")
-	p.wait(`document.querySelector("#messages").textContent.includes("hello")`)
-	p.picture("client-example-390-dark")
-	p.do(chromedp.EmulateViewport(1280, 800))
-	p.theme("light")
-	p.picture("client-example-light")
 }

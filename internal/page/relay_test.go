@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
 	"pgws/internal/page"
 )
 
@@ -136,9 +138,10 @@ func newSession(u *url.URL) (s *session, refusal string) {
 	if err := errors.Join(json.Unmarshal(data, &bound), json.Unmarshal(data, &s.claims)); err != nil {
 		return nil, "Error: " + err.Error()
 	}
-	s.channels = bound.Channels
-	if bound.Channel != "" {
-		s.channels = append([]string{bound.Channel}, s.channels...)
+	for _, channel := range append([]string{bound.Channel}, bound.Channels...) {
+		if channel != "" && !slices.Contains(s.channels, channel) {
+			s.channels = append(s.channels, channel)
+		}
 	}
 	if bound.Exp != 0 && bound.Exp < float64(time.Now().Unix()) {
 		return nil, "Token expired"
@@ -159,9 +162,7 @@ func newSession(u *url.URL) (s *session, refusal string) {
 // message notifies as the server does for a session with these claims.
 func (r *relay) message(event, channel, payload string, claims map[string]any) {
 	stamped := map[string]any{"message_delivered_at": float64(time.Now().UnixNano()) / 1e9}
-	for name, value := range claims {
-		stamped[name] = value
-	}
+	maps.Copy(stamped, claims)
 	data, err := json.Marshal(map[string]any{"event": event, "channel": channel, "payload": payload, "claims": stamped})
 	if err != nil {
 		panic(err) // The values came out of JSON.

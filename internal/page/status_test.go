@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"pgws/internal/page"
 )
 
@@ -33,7 +35,7 @@ func TestStatusAnswers(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest(tt.method, tt.path, nil)
+			r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, nil)
 			r.Host = "pgws.example:3000"
 			if tt.header != nil {
 				r.Header.Set(tt.header[0], tt.header[1])
@@ -65,4 +67,9 @@ func TestStatusInTheBrowser(t *testing.T) {
 	if got := eval[string](p, `document.querySelector("#state").dataset.ready`); got != "true" {
 		t.Errorf("data-ready is %q", got)
 	}
+	p.picture("status-light")
+	p.theme("dark")
+	p.do(chromedp.EmulateViewport(390, 844))
+	p.want(`document.documentElement.scrollWidth <= 390`)
+	p.picture("status-390-dark")
 }

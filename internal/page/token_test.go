@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"pgws/internal/page"
 )
 
@@ -41,7 +42,7 @@ func TestTokenSigning(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest("POST", "/.pgws/token", strings.NewReader(tt.body))
+			r := httptest.NewRequestWithContext(t.Context(), "POST", "/.pgws/token", strings.NewReader(tt.body))
 			r.Host = tt.host
 			r.Header.Set("Content-Type", tt.contentType)
 			if tt.header != nil {

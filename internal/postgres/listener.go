@@ -264,9 +264,7 @@ func (l *Listener) receive(ctx context.Context, conn *listening) error {
 	stop := context.AfterFunc(ctx, conn.paced.interrupt)
 	defer stop()
 	wait := l.CheckInterval / 2
-	if err := conn.paced.waitAtMost(wait); err != nil {
-		return err
-	}
+	conn.paced.receive(wait)
 	for {
 		// The background context spares a watcher for each notification; the
 		// paced connection limits the wait and ends it.
@@ -281,9 +279,7 @@ func (l *Listener) receive(ctx context.Context, conn *listening) error {
 		if err := l.check(ctx, conn, max(wait, leastCheckWait)); err != nil {
 			return fmt.Errorf("check: %w", err)
 		}
-		if err := conn.paced.waitAtMost(wait); err != nil {
-			return err
-		}
+		conn.paced.receive(wait)
 	}
 }
 
@@ -292,7 +288,7 @@ func (l *Listener) receive(ctx context.Context, conn *listening) error {
 func (l *Listener) check(ctx context.Context, conn *listening, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := conn.paced.waitAtMost(0); err != nil {
+	if err := conn.paced.query(); err != nil {
 		return err
 	}
 	var listens bool

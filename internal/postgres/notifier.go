@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -68,7 +69,8 @@ type Notifier struct {
 	pool  *pgxpool.Pool
 	ascii atomic.Bool   // the database's encoding is not UTF-8: send what any can hold
 	wake  chan struct{} // something was queued or a transaction has ended
-	down  atomic.Bool   // the last transaction has failed
+	ready chan struct{}
+	down  atomic.Bool // the last transaction has failed
 
 	mu       sync.Mutex
 	queue    queue
@@ -85,6 +87,7 @@ func NewNotifier(o NotifierOptions) *Notifier {
 	return &Notifier{
 		NotifierOptions: o,
 		wake:            make(chan struct{}, 1),
+		ready:           make(chan struct{}),
 		room:            make(chan struct{}),
 		busy:            make(map[*hub.Session]int),
 	}
@@ -174,6 +177,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 	n.pool = pool
 	defer pool.Close()
+	n.greet(ctx)
 	n.dispatch(ctx, sending, cancel)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -181,6 +185,23 @@ func (n *Notifier) Run(ctx context.Context) error {
 		return fmt.Errorf("postgres: %d bytes of accepted messages could not be sent before the end", n.size)
 	}
 	return nil
+}
+
+// Ready is closed when Run has been connected for the first time. Messages are
+// to be accepted only then, since their form depends on the database's encoding.
+func (n *Notifier) Ready() <-chan struct{} { return n.ready }
+
+// greet connects for the first time, and tries until ctx is done.
+func (n *Notifier) greet(ctx context.Context) {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		return struct{}{}, n.pool.Ping(ctx)
+	}, backoff.WithBackOff(newBackOff(longestRetry)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, next time.Duration) {
+			n.Log.Warn("cannot send yet", "error", err, "next", next.Round(time.Millisecond))
+		}))
+	if err == nil {
+		close(n.ready)
+	}
 }
 
 func (n *Notifier) prepare(ctx context.Context, conn *pgx.Conn) error {

@@ -39,5 +39,8 @@ func addresses(host string) []address {
 	case "!6":
 		return []address{v6}
 	}
+	if ip := net.ParseIP(host); ip.To4() != nil {
+		return []address{{"tcp4", host}} // "tcp" would take 0.0.0.0 for IPv6 too
+	}
 	return []address{{"tcp", host}}
 }

@@ -106,6 +106,7 @@ func TestListen(t *testing.T) {
 		"any, IPv6":       {host: "*6", v4: true, v6: true},
 		"IPv6 only":       {host: "!6", v6: true},
 		"address":         {host: "127.0.0.1", v4: true},
+		"any by address":  {host: "0.0.0.0", v4: true},
 		"IPv6 address":    {host: "::1", v6: true},
 		"name":            {host: "localhost", v4: true},
 		"somebody else's": {host: "192.0.2.1", refused: true},

@@ -9,6 +9,7 @@ export class Channels {
   #list = /** @type {HTMLElement} */ (document.getElementById("channels"));
   #all = /** @type {HTMLButtonElement} */ (document.getElementById("view-all"));
   #target = /** @type {HTMLSelectElement} */ (document.getElementById("send-to"));
+  #frame = 0;
   #make;
   #on;
   /** @type {Map<?string, {connection: Connection, row: HTMLElement, option: HTMLOptionElement, received: number}>} */ #joined = new Map();
@@ -72,7 +73,13 @@ export class Channels {
   /** Counts a received message. @param {Connection} connection */
   count(connection) {
     const joined = this.#joined.get(connection.channel);
-    if (joined) part(joined.row, ".channel-count").textContent = (++joined.received).toLocaleString();
+    if (joined) joined.received++;
+    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#showCounts());
+  }
+
+  #showCounts() {
+    this.#frame = 0;
+    for (const { row, received } of this.#joined.values()) part(row, ".channel-count").textContent = received.toLocaleString();
   }
 
   /** @param {?string} channel */

@@ -17,6 +17,7 @@ export class ClaimsPanel {
   constructor(onApply) {
     this.#onApply = onApply;
     this.#show();
+    const first = this.claims;
     const form = /** @type {HTMLFormElement} */ (document.getElementById("claims-form"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -26,7 +27,7 @@ export class ClaimsPanel {
     const presets = {
       receive: () => ({ ...this.claims, mode: "r" }),
       expire: () => ({ ...this.claims, exp: inSeconds(10) }),
-      reset: () => ({ ...firstClaims(), sub: this.claims.sub }),
+      reset: () => renewed(first),
     };
     for (const [name, make] of Object.entries(presets)) {
       document.getElementById(`preset-${name}`)?.addEventListener("click", () => this.#apply(JSON.stringify(make())));

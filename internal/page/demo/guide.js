@@ -2,10 +2,14 @@
 
 /** @typedef {"send"|"window"|"sql"|"join"|"claims"} Step */
 
+/** @type {Set<Step>} */
+const ticked = new Set();
+
 /** @param {Step} step */
 export function done(step) {
+  if (ticked.has(step)) return;
+  ticked.add(step);
   const item = /** @type {HTMLElement} */ (document.getElementById(`step-${step}`));
-  if (item.dataset.done === "true") return;
   item.dataset.done = "true";
   const mark = document.createElement("span");
   mark.className = "visually-hidden";

@@ -18,26 +18,32 @@ import { duration, timeOfDay } from "./clock.js";
  */
 
 const KEPT = 500;
-const ANNOUNCE_EVERY = 700; // ms; a screen reader hears a summary, not each of a thousand messages
+const BATCH = 40; // rows drawn in one frame, to leave it time for everything else
+const ANNOUNCE_EVERY = 700; // ms; a screen reader hears a summary, not each of a thousand lines
 
-/** The newest KEPT entries, and how many there were in all. */
+/** The newest entries, KEPT at least, numbered from 0 by their arrival. */
 class Newest {
-  total = 0;
+  /** The number of the next entry. */ end = 0;
   messages = 0;
   /** @type {Entry[]} */ #entries = [];
 
+  /** The number of the oldest entry that is still here. */
+  get start() {
+    return this.end - this.#entries.length;
+  }
+
   /** @param {Entry} entry */
   push(entry) {
-    this.total++;
+    this.end++;
     if (entry.kind === "message") this.messages++;
     this.#entries.push(entry);
     // Cut seldom: cutting at each push would move the whole array each time.
     if (this.#entries.length >= 2 * KEPT) this.#entries.splice(0, this.#entries.length - KEPT);
   }
 
-  /** @param {number} n at most KEPT */
-  last(n) {
-    return n > 0 ? this.#entries.slice(-n) : [];
+  /** The entries with numbers from start to before end. @param {number} start @param {number} end */
+  slice(start, end) {
+    return this.#entries.slice(start - this.start, end - this.start);
   }
 }
 
@@ -50,9 +56,11 @@ export class Stream {
   #announcer = /** @type {HTMLElement} */ (document.getElementById("announcer"));
   /** @type {Map<unknown, Newest>} */ #views = new Map();
   /** @type {unknown} */ #shown = ALL;
-  #drawn = 0; // how many entries of the shown view have been drawn or passed over
+  // The rows of the log are the entries of the shown view with numbers from #start to before #end.
+  #start = 0;
+  #end = 0;
   #frame = 0;
-  #following = true; // the newest entry is in sight and stays in sight
+  #following = true; // the newest entry is in sight; who looks back is not disturbed by new ones
   #unannounced = 0;
   #announced = /** @type {Entry} */ ({});
   /** @type {WeakMap<Element, Message>} */ #messages = new WeakMap();
@@ -60,13 +68,14 @@ export class Stream {
   constructor() {
     this.#log.addEventListener("scroll", () => {
       this.#following = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 48;
-      this.#newest.hidden = this.#following;
+      this.#draw();
     });
     this.#newest.addEventListener("click", () => {
-      this.#follow();
+      this.#toEnd();
+      this.#draw();
       this.#log.focus();
     });
-    new ResizeObserver(() => this.#following && this.#follow()).observe(this.#log);
+    new ResizeObserver(() => this.#following && this.#toEnd()).observe(this.#log);
     // The whole frame is written out only when somebody looks at it; toggle does not bubble, so it is caught on its way down.
     this.#log.addEventListener("toggle", (event) => this.#unfold(/** @type {HTMLDetailsElement} */ (event.target)), true);
   }
@@ -75,20 +84,20 @@ export class Stream {
   add(entry) {
     this.#view(ALL).push(entry);
     this.#view(entry.view).push(entry);
-    if (entry.kind === "message") this.#announce(entry);
+    this.#announce(entry);
     this.#draw();
   }
 
   /** Shows one connection's entries, or all. @param {?string|undefined} view undefined: all */
   show(view) {
     this.#shown = view === undefined ? ALL : view;
-    this.#restart(0);
+    this.#restart();
   }
 
   /** Forgets every entry. */
   clear() {
     this.#views.clear();
-    this.#restart(0);
+    this.#restart();
   }
 
   /** @param {unknown} key */
@@ -98,11 +107,9 @@ export class Stream {
     return view;
   }
 
-  /** @param {number} drawn */
-  #restart(drawn) {
-    this.#drawn = drawn;
+  #restart() {
+    this.#start = this.#end = 0;
     this.#following = true;
-    this.#newest.hidden = true;
     this.#log.replaceChildren();
     this.#draw();
   }
@@ -111,26 +118,43 @@ export class Stream {
     if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#drawNow());
   }
 
+  /** Draws at most BATCH rows: the newest first; older ones in later frames, when nothing new is to be drawn. */
   #drawNow() {
     this.#frame = 0;
     const view = this.#view(this.#shown);
-    const fresh = view.last(Math.min(view.total - this.#drawn, KEPT));
-    this.#drawn = view.total;
-    for (let surplus = this.#log.childElementCount + fresh.length - KEPT; surplus > 0; surplus--) {
-      this.#log.firstElementChild?.remove();
+    if (this.#following && this.#end < view.end) {
+      if (this.#end < view.end - BATCH) {
+        this.#log.replaceChildren();
+        this.#start = this.#end = view.end - BATCH;
+      }
+      this.#log.append(...this.#rows(view, this.#end, view.end));
+      this.#end = view.end;
+      for (; this.#start < this.#end - KEPT; this.#start++) this.#log.firstElementChild?.remove();
+    } else {
+      const start = Math.max(view.start, this.#end - KEPT, this.#start - BATCH);
+      if (start < this.#start) {
+        this.#log.prepend(...this.#rows(view, start, this.#start));
+        this.#start = start;
+      }
     }
-    this.#log.append(...fresh.map((entry) => (entry.kind === "notice" ? this.#notice(entry) : this.#row(entry))));
-    if (this.#following) this.#follow();
+    if (this.#start > Math.max(view.start, this.#end - KEPT)) this.#draw();
+    if (this.#following) this.#toEnd();
+    this.#newest.hidden = this.#following;
+    this.#newest.textContent = this.#end < view.end ? `${(view.end - this.#end).toLocaleString()} newer ↓` : "To the newest ↓";
     const count = view.messages.toLocaleString();
     this.#count.dataset.total = String(view.messages);
-    this.#count.textContent = view.total > KEPT ? `${count}, the newest ${KEPT} shown` : count;
+    this.#count.textContent = view.end > KEPT ? `${count}, the newest ${KEPT} shown` : count;
   }
 
-  #follow() {
+  #toEnd() {
     this.#following = true;
-    this.#newest.hidden = true;
     // Any number past the end will do, and asks for no layout.
     this.#log.scrollTop = 1e9;
+  }
+
+  /** @param {Newest} view @param {number} start @param {number} end */
+  #rows(view, start, end) {
+    return view.slice(start, end).map((entry) => (entry.kind === "notice" ? this.#notice(entry) : this.#row(entry)));
   }
 
   /** @param {Entry} entry */
@@ -151,7 +175,7 @@ export class Stream {
     row.dataset.raw = String(message.channel === "");
     fill(row, ".from", sender(message));
     fill(row, ".channel-tag", entry.channel).style.setProperty("--hue", hue(entry.channel));
-    fill(row, ".event", message.event === "WebsocketMessage" ? "" : message.event || "raw text");
+    fill(row, ".event", !message.channel ? "raw text" : message.event === "WebsocketMessage" ? "" : message.event);
     fill(row, ".text", entry.text);
     fill(row, "time", timeOfDay(entry.at));
     if (typeof entry.took === "number") {
@@ -173,14 +197,14 @@ export class Stream {
     fill(details, "pre", message.channel ? JSON.stringify(JSON.parse(message.raw), null, 2) : message.raw);
   }
 
-  /** Tells a screen reader of the message, together with those that follow within ANNOUNCE_EVERY. @param {Entry} entry */
+  /** Tells a screen reader of the entry, together with those that follow within ANNOUNCE_EVERY. @param {Entry} entry */
   #announce(entry) {
     this.#announced = entry;
     if (++this.#unannounced > 1) return;
     setTimeout(() => {
       const { message, channel, text } = this.#announced;
-      const last = `${sender(/** @type {Message} */ (message))} in ${channel}: ${text.slice(0, 200)}`;
-      this.#announcer.textContent = this.#unannounced === 1 ? last : `${this.#unannounced} messages, the last from ${last}`;
+      const last = `${message ? `${sender(message)} in ` : ""}${channel}: ${text.slice(0, 200)}`;
+      this.#announcer.textContent = this.#unannounced === 1 ? last : `${this.#unannounced} new, the last: ${last}`;
       this.#unannounced = 0;
     }, ANNOUNCE_EVERY);
   }

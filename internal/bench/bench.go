@@ -1,0 +1,68 @@
+// Package bench measures a server of pgws' contract from outside: what an idle connection costs, how fast notifications
+// reach many clients, how late they come, and how fast clients' messages reach PostgreSQL.
+//
+// Each measurement is one function, which blocks until it is done or its context ends, and leaves nothing behind. It
+// counts and checks every message: a figure is returned only when all have come, each once and in order. The clients of
+// a measurement share one epoll loop, so that they cost little beside the server; on other systems than Linux every
+// measurement fails with ErrUnsupported. The package imports nothing else of pgws.
+package bench
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// ErrUnsupported is what every measurement returns on systems without epoll.
+var ErrUnsupported = errors.New("bench: measurements run on Linux only")
+
+// A Target is the server to measure.
+type Target struct {
+	// Address is its host:port. TLS is not spoken.
+	Address string
+	// PID is its process on this machine; 0 when there is none, then its CPU and memory are not measured.
+	PID int
+	// Database is how to reach the PostgreSQL that the server listens to: a URI or keyword/value string.
+	Database string
+	// ListenChannel is the server's PGWS_LISTEN_CHANNEL.
+	ListenChannel string
+	// Secret is the key by which the server verifies HS256 tokens.
+	Secret []byte
+	// Metrics is the URL of its figures for Prometheus; empty when there is none.
+	Metrics string
+	// Progress is told how much of a step is done. It is called often, from one goroutine. Nil: nothing is told.
+	Progress func(step string, done, total int)
+}
+
+func (t *Target) progress(step string, done, total int) {
+	if t.Progress != nil {
+		t.Progress(step, done, total)
+	}
+}
+
+// newChannel makes up a websocket channel, so that measurements on one server do not hear one another.
+func newChannel() string { return "bench-" + rand.Text()[:8] }
+
+// tokenTTL is longer than a measurement lasts. Tokens expire since those of real clients do.
+const tokenTTL = 24 * time.Hour
+
+// path is where a client opens a channel. Each client has a token of its own, so that a server which remembers tokens
+// has no advantage that it would not have with real clients.
+func (t *Target) path(channel, mode string, client int) string {
+	return "/" + channel + "/" + t.token(channel, mode, client, time.Now().Add(tokenTTL))
+}
+
+// token signs a JWT with HS256 (RFC 7515, appendix A.1).
+func (t *Target) token(channel, mode string, client int, expires time.Time) string {
+	claims := `{"mode":"` + mode + `","channel":"` + channel + `","sub":"` + strconv.Itoa(client) +
+		`","exp":` + strconv.FormatInt(expires.Unix(), 10) + `}`
+	encoding := base64.RawURLEncoding
+	signed := encoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encoding.EncodeToString([]byte(claims))
+	mac := hmac.New(sha256.New, t.Secret)
+	mac.Write([]byte(signed))
+	return signed + "." + encoding.EncodeToString(mac.Sum(nil))
+}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Fanout measures how fast notifications reach many clients of one channel.
+type Fanout struct {
+	Clients  int `default:"1000" help:"Clients on one channel."`
+	Messages int `default:"1000" help:"Notifications to send, as fast as they go."`
+	Burst    int `default:"50" help:"Notifications in one transaction."`
+}
+
+// Measure measures a server. Deliveries per second are all deliveries by the time from just before the first NOTIFY to
+// the last delivery.
+func (f *Fanout) Measure(ctx context.Context, t *Target) (_ *Report, err error) {
+	if f.Clients < 1 || f.Messages < 1 || f.Burst < 1 {
+		return nil, errors.New("bench: fanout: clients, messages and burst must be 1 or more")
+	}
+	report, err := f.measure(ctx, t)
+	if err != nil {
+		return nil, fmt.Errorf("bench: fanout: %w", err)
+	}
+	return report, nil
+}
+
+func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) {
+	a, err := gather(ctx, t, f.Clients)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	payloads := make([]string, f.Messages)
+	for i := range payloads {
+		payloads[i] = message{kind: measured, number: i}.payload(a.channel)
+	}
+	before, err := t.usage()
+	if err != nil {
+		return nil, err
+	}
+	took, err := a.attend(ctx, f.Messages, func(ctx context.Context) error {
+		for i := 0; i < len(payloads); i += f.Burst {
+			if err := a.db.notify(ctx, payloads[i:min(i+f.Burst, len(payloads))]...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	deliveries := f.Clients * f.Messages
+	r := &Report{Measurement: "fanout"}
+	r.add("clients", float64(f.Clients), "")
+	r.add("notifications", float64(f.Messages), "")
+	r.add("notifications a transaction", float64(f.Burst), "")
+	r.add("deliveries, complete and in order", float64(deliveries), "")
+	r.addTime("time to the last delivery", took)
+	r.add("deliveries a second", float64(deliveries)/took.Seconds(), "/s")
+	return r, r.addUsage(t, before, deliveries, "delivery", took)
+}

@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+// A Figure is one result.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+// A Report is what a measurement has found, in the order in which to read it.
+type Report struct {
+	Measurement string   `json:"measurement"`
+	Figures     []Figure `json:"figures"`
+}
+
+func (r *Report) add(name string, value float64, unit string) {
+	r.Figures = append(r.Figures, Figure{Name: name, Value: value, Unit: unit})
+}
+
+func (r *Report) addTime(name string, d time.Duration) { r.add(name, float64(d)/1e6, "ms") }
+
+// addUsage adds what each of n things has cost in CPU time since before, and how many CPUs were at work meanwhile.
+func (r *Report) addUsage(t *Target, before usage, n int, thing string, took time.Duration) error {
+	after, err := t.usage()
+	if err != nil {
+		return err
+	}
+	if t.PID != 0 {
+		r.addCost("server", after.server-before.server, n, thing, took)
+	}
+	r.addCost("clients", after.clients-before.clients, n, thing, took)
+	return nil
+}
+
+func (r *Report) addCost(who string, cpu time.Duration, n int, thing string, took time.Duration) {
+	r.add("CPU a "+thing+", "+who, float64(cpu)/1e3/float64(n), "µs")
+	r.add("CPUs busy, "+who, float64(cpu)/float64(took), "")
+}
+
+// Value returns the figure of a name.
+func (r *Report) Value(name string) (value float64, ok bool) {
+	for _, f := range r.Figures {
+		if f.Name == name {
+			return f.Value, true
+		}
+	}
+	return 0, false
+}
+
+// Write writes the report as a table.
+func (r *Report) Write(w io.Writer) error {
+	width := 0
+	for _, f := range r.Figures {
+		width = max(width, len([]rune(f.Name)))
+	}
+	if _, err := fmt.Fprintln(w, r.Measurement); err != nil {
+		return err
+	}
+	for _, f := range r.Figures {
+		line := fmt.Sprintf("  %-*s  %12s", width, f.Name, number(f.Value))
+		if f.Unit != "" {
+			line += " " + f.Unit
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// number writes a value with three digits that count, at least.
+func number(v float64) string {
+	if v >= 100 || v == float64(int64(v)) {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	decimals := 2
+	if v >= 10 {
+		decimals = 1
+	} else if v < 1 {
+		decimals = 3
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}

@@ -1,0 +1,60 @@
+package page_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/gobwas/ws"
+)
+
+func TestReconnecting(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t, nil)
+	p := openDemo(t, r)
+
+	r.deaf.Store(true)
+	r.end(1012, "restart")
+	p.waitState("chat", "waiting")
+	p.wait(`document.querySelector("#messages").textContent.includes("lost: 1012 the server is restarting")`)
+	p.wait(`document.querySelector('[data-connection="chat"]').dataset.code === "1006"`) // It has tried again.
+	p.want(`!document.querySelector('[data-connection="chat"] .channel-reconnect').hidden`)
+	p.wait(`document.querySelector("#announcer").textContent.includes("chat: lost: 1006")`)
+	r.deaf.Store(false)
+	p.waitState("chat", "open")
+	p.wait(`document.querySelector("#events-state").dataset.state === "open"`)
+	p.send("back again")
+	p.waitNewest("back again")
+	p.want(newest + `.dataset.own === "true"`)
+}
+
+func TestCloseCodes(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		code   ws.StatusCode
+		state  string
+		detail string
+	}{
+		{1000, "closed", "closed normally"},
+		{1001, "waiting", "the server is going away"},
+		{1008, "closed", "refused by policy"},
+		{1009, "closed", "the message is too big: a NOTIFY carries less than 8000 bytes"},
+		{1011, "waiting", "the server failed"},
+		{1012, "waiting", "the server is restarting"},
+		{1013, "waiting", "too slow: this connection lagged too far behind"},
+		{3001, "closed", "the token has expired"},
+		{4321, "closed", "closed by the server"},
+	}
+	r := newRelay(t, nil)
+	p := openDemo(t, r)
+	for _, tt := range tests {
+		r.end(tt.code, "why")
+		text := fmt.Sprintf("%d %s", tt.code, tt.detail)
+		p.wait(fmt.Sprintf(`document.querySelector("#messages").textContent.includes(%q)`, text))
+		p.want(fmt.Sprintf(`document.querySelector("#messages").textContent.includes(%q)`, "(“why”)"))
+		if tt.state == "closed" {
+			p.waitState("chat", "closed")
+			p.click(`[data-connection="chat"] .channel-reconnect`)
+		}
+		p.waitState("chat", "open")
+	}
+}

@@ -1,0 +1,374 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pgws/internal/devpg"
+	"pgws/internal/devpg/pgtest"
+	"pgws/internal/hub"
+)
+
+// notify runs a notifier until the test ends.
+func notify(t *testing.T, uri string, change func(*NotifierOptions)) (*Notifier, *heard, <-chan error) {
+	t.Helper()
+	h := newHeard()
+	o := NotifierOptions{
+		Config: parse(t, uri), Connections: 10, Channel: listenChannel, QueueBytes: 16 << 20, Observer: h, Log: testLog(t),
+	}
+	if change != nil {
+		change(&o)
+	}
+	n := NewNotifier(o)
+	return n, h, run(t, n.Run)
+}
+
+func message(text string) hub.Message {
+	return hub.Message{Event: "WebsocketMessage", Channels: []string{"c"}, Text: []byte(text), Claims: `{"mode":"rw"}`}
+}
+
+func publish(t *testing.T, n *Notifier, m hub.Message) {
+	t.Helper()
+	if err := n.Publish(t.Context(), m); err != nil {
+		t.Error(err)
+	}
+}
+
+// received is what a client reads of a message.
+type received struct {
+	Channel, Payload string
+	Claims           struct {
+		At float64 `json:"message_delivered_at"`
+	}
+}
+
+func decode(t *testing.T, p publication) received {
+	t.Helper()
+	var r received
+	if err := json.Unmarshal([]byte(p.payload), &r); err != nil {
+		t.Fatalf("%s: %v", p.payload, err)
+	}
+	return r
+}
+
+// TestNotifierSends has many senders send equal texts at once: all arrive,
+// each sender's in order, each with a stamp of its own.
+func TestNotifierSends(t *testing.T) {
+	t.Parallel()
+	const senders, each = 20, 500
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n, counts, _ := notify(t, uri, nil)
+	start := time.Now()
+	var sending sync.WaitGroup
+	for s := range senders {
+		sending.Go(func() {
+			sender := new(hub.Session)
+			for i := range each {
+				m := message(fmt.Sprintf("%d %d", s, i))
+				m.Sender = sender
+				if i%2 == 0 {
+					m.Text = []byte("equal")
+				}
+				publish(t, n, m)
+			}
+		})
+	}
+	sending.Wait()
+	next := make(map[int]int)
+	stamps := make(map[float64]bool)
+	equal := 0
+	for range senders * each {
+		r := decode(t, h.next(t))
+		if stamps[r.Claims.At] || r.Claims.At < float64(start.UnixMicro())/1e6-1 {
+			t.Fatalf("stamp %f a second time, or before the start", r.Claims.At)
+		}
+		stamps[r.Claims.At] = true
+		if r.Payload == "equal" {
+			equal++
+			continue
+		}
+		var s, i int
+		if _, err := fmt.Sscan(r.Payload, &s, &i); err != nil {
+			t.Fatal(err)
+		}
+		if i != next[s]+1 {
+			t.Fatalf("sender %d: message %d after %d", s, i, next[s]-1)
+		}
+		next[s] = i + 1
+	}
+	if equal != senders*each/2 {
+		t.Errorf("%d equal messages arrived, want %d", equal, senders*each/2)
+	}
+	counts.mu.Lock()
+	defer counts.mu.Unlock()
+	if len(counts.batches) >= senders*each/2 {
+		t.Errorf("%d transactions for %d messages", len(counts.batches), senders*each)
+	}
+}
+
+func TestNotifierSeveralChannels(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n, _, _ := notify(t, uri, nil)
+	m := message("x")
+	m.Channels = []string{"a", "b"}
+	publish(t, n, m)
+	for _, channel := range m.Channels {
+		if p := h.next(t); p.channel != channel {
+			t.Errorf("got channel %q, want %q", p.channel, channel)
+		}
+	}
+}
+
+// TestNotifierMeasures sends the longest payload that PostgreSQL takes, and one more byte.
+func TestNotifierMeasures(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n, _, _ := notify(t, uri, nil)
+	m := message("")
+	room := maxPayloadBytes - len(m.AppendJSON(nil, "c", false))
+	m.Text = bytes.Repeat([]byte("x"), room+1)
+	if err := n.Publish(t.Context(), m); !errors.Is(err, hub.ErrTooLarge) {
+		t.Errorf("one byte too many: %v", err)
+	}
+	m.Channels = []string{"c", "cc"}
+	m.Text = m.Text[:room]
+	if err := n.Publish(t.Context(), m); !errors.Is(err, hub.ErrTooLarge) {
+		t.Errorf("too long for the second channel: %v", err)
+	}
+	m.Channels = []string{"c"}
+	publish(t, n, m)
+	if p := h.next(t); len(p.payload) != maxPayloadBytes {
+		t.Errorf("got %d bytes", len(p.payload))
+	}
+}
+
+// TestNotifierOutage stops the server under the notifier: all that was
+// accepted arrives when it is back, senders wait when the queue is full.
+func TestNotifierOutage(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []devpg.Mode{devpg.Fast, devpg.Immediate} {
+		t.Run(fmt.Sprint(mode), func(t *testing.T) {
+			t.Parallel()
+			cluster := pgtest.Private(t, devpg.Options{})
+			uri := cluster.URI()
+			n, _, _ := notify(t, uri, func(o *NotifierOptions) { o.QueueBytes = 64 << 10 })
+			h, _ := listen(t, uri, nil)
+			h.awaitUp(t, true)
+			publish(t, n, message("0"))
+			h.next(t)
+			if err := cluster.Stop(t.Context(), mode); err != nil {
+				t.Fatal(err)
+			}
+			h.awaitUp(t, false)
+			accepted := 1
+			for {
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				m := message(fmt.Sprint(accepted))
+				err := n.Publish(ctx, m)
+				cancel()
+				if err != nil {
+					break
+				}
+				accepted++
+			}
+			if !n.Full() && accepted < 300 {
+				t.Errorf("only %d messages were accepted", accepted)
+			}
+			waiting := make(chan error)
+			go func() { waiting <- n.Publish(t.Context(), message(fmt.Sprint(accepted))) }()
+			if err := cluster.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-waiting; err != nil {
+				t.Fatal(err)
+			}
+			h.awaitUp(t, true)
+			publish(t, n, message("end"))
+			// What went out before the listener was back is missed; the end is not.
+			for decode(t, h.next(t)).Payload != "end" {
+			}
+		})
+	}
+}
+
+// TestNotifierLosesNothing ends its connections again and again while another
+// session, which stays, hears what arrives.
+func TestNotifierLosesNothing(t *testing.T) {
+	t.Parallel()
+	const count = 3000
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n, _, _ := notify(t, uri, nil)
+	db := connect(t, uri)
+	sender := new(hub.Session)
+	for i := range count {
+		m := message(fmt.Sprint(i))
+		m.Sender = sender
+		publish(t, n, m)
+		if i%500 == 250 {
+			terminate(t, db, "pgws notifier")
+		}
+	}
+	// A batch whose answer was lost is sent again: the same bytes once more.
+	stamps := make(map[string]float64)
+	for next := 0; next < count; {
+		r := decode(t, h.next(t))
+		if r.Payload == fmt.Sprint(next) {
+			stamps[r.Payload] = r.Claims.At
+			next++
+		} else if at, ok := stamps[r.Payload]; !ok || at != r.Claims.At {
+			t.Fatalf("got %q with stamp %f where %d was to come", r.Payload, r.Claims.At, next)
+		}
+	}
+}
+
+// TestNotifierRefusesBadText hides texts that PostgreSQL does not take among
+// good ones: those arrive, and only the others are refused.
+func TestNotifierRefusesBadText(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n := NewNotifier(NotifierOptions{
+		Config: parse(t, uri), Connections: 1, Channel: listenChannel, QueueBytes: 1 << 20, Observer: h, Log: testLog(t),
+	})
+	refused := make(chan int, 10)
+	for i := range 20 {
+		m := message(fmt.Sprint(i))
+		if i%7 == 3 {
+			m.Text = []byte("\xff")
+		}
+		m.Refused = func(error) { refused <- i }
+		publish(t, n, m)
+	}
+	run(t, n.Run)
+	for i := range 20 {
+		if i%7 == 3 {
+			if got := <-refused; got != i {
+				t.Errorf("refused %d, want %d", got, i)
+			}
+		} else if r := decode(t, h.next(t)); r.Payload != fmt.Sprint(i) {
+			t.Errorf("got %q, want %d", r.Payload, i)
+		}
+	}
+}
+
+// TestNotifierOtherEncoding sends what the database's encoding cannot hold.
+func TestNotifierOtherEncoding(t *testing.T) {
+	t.Parallel()
+	admin := connect(t, pgtest.Database(t))
+	name := fmt.Sprintf("latin_%d", time.Now().UnixNano())
+	execute(t, admin, "create database "+name+" encoding 'LATIN1' locale 'C' template template0")
+	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), "drop database "+name+" with (force)") })
+	config := admin.Config()
+	uri := fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, config.Password, config.Host, config.Port, name)
+	h, _ := listen(t, uri, func(o *ListenerOptions) { o.Channel = "plain" })
+	h.awaitUp(t, true)
+	n, _, _ := notify(t, uri, func(o *NotifierOptions) { o.Channel = "plain" })
+	const text = "ü and 😀"
+	<-n.Ready()
+	for range 2 {
+		publish(t, n, message(text))
+		if r := decode(t, h.next(t)); r.Payload != text {
+			t.Errorf("got %q", r.Payload)
+		}
+	}
+}
+
+// TestNotifierFlushes stops right after messages were accepted.
+func TestNotifierFlushes(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n := NewNotifier(NotifierOptions{
+		Config: parse(t, uri), Connections: 1, Channel: listenChannel, QueueBytes: 1 << 20, Observer: h, Log: testLog(t),
+	})
+	for i := range 100 {
+		publish(t, n, message(fmt.Sprint(i)))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := n.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if r := decode(t, h.next(t)); r.Payload != fmt.Sprint(i) {
+			t.Errorf("got %q, want %d", r.Payload, i)
+		}
+	}
+	if err := n.Publish(t.Context(), message("late")); !errors.Is(err, ErrStopped) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestNotifierUsesItsConnections has each transaction take long: more are
+// under way at once, up to the bound, and each sender's order is kept.
+func TestNotifierUsesItsConnections(t *testing.T) {
+	t.Parallel()
+	const senders, each, connections = 8, 60, 4
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	p, proxied := proxy(t, uri)
+	if _, err := p.Toxics.AddToxicJson(strings.NewReader(`{"type":"latency","stream":"downstream","attributes":{"latency":40}}`)); err != nil {
+		t.Fatal(err)
+	}
+	n, _, _ := notify(t, proxied, func(o *NotifierOptions) { o.Connections = connections })
+	var sending sync.WaitGroup
+	for s := range senders {
+		sending.Go(func() {
+			sender := new(hub.Session)
+			for i := range each {
+				m := message(fmt.Sprintf("%d %d", s, i))
+				m.Sender = sender
+				publish(t, n, m)
+				<-time.After(20 * time.Millisecond)
+			}
+		})
+	}
+	var got []string
+	next := make([]int, senders)
+	for range senders * each {
+		r := decode(t, h.next(t))
+		got = append(got, r.Payload)
+		var s, i int
+		if _, err := fmt.Sscan(r.Payload, &s, &i); err != nil {
+			t.Fatal(err)
+		}
+		if i != next[s] {
+			t.Fatalf("sender %d: message %d came when %d was to come", s, i, next[s])
+		}
+		next[s]++
+	}
+	sending.Wait()
+	var sessions int
+	err := connect(t, uri).QueryRow(t.Context(), `select count(*) from pg_stat_activity
+		where application_name = 'pgws notifier' and datname = current_database()`).Scan(&sessions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sessions < 2 || sessions > connections {
+		t.Errorf("%d connections, want 2 to %d", sessions, connections)
+	}
+	if diff := cmp.Diff(senders*each, len(got)); diff != "" {
+		t.Error(diff)
+	}
+}
