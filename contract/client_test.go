@@ -10,7 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,10 +92,12 @@ func (c *client) send(texts ...string) {
 	c.t.Helper()
 	frames := make([]ws.Frame, len(texts))
 	for i, text := range texts {
-		frames[i] = ws.NewTextFrame([]byte(text))
+		frames[i] = textFrame(text)
 	}
 	c.write(frames...)
 }
+
+func textFrame(text string) ws.Frame { return ws.NewTextFrame([]byte(text)) }
 
 // write masks frames and sends them in one write.
 func (c *client) write(frames ...ws.Frame) {
@@ -273,13 +275,11 @@ func (h *hearer) receive() string {
 	return n.Payload
 }
 
-// payloads returns the payloads of messages.
-func payloads(messages []message) []string {
-	return slices.Collect(func(yield func(string) bool) {
-		for _, m := range messages {
-			if !yield(m.Payload) {
-				return
-			}
-		}
-	})
+// payloads returns the payloads of messages, joined by commas.
+func payloads(messages ...message) string {
+	var texts []string
+	for _, m := range messages {
+		texts = append(texts, m.Payload)
+	}
+	return strings.Join(texts, ",")
 }

@@ -40,7 +40,7 @@ func TestStatusPage(t *testing.T) {
 		t.Errorf("/ is answered %d %v %q", status, header, body)
 	}
 	for _, path := range []string{"/index.html", "/favicon.ico", "/chat", "/chat/" + token(anybody), "/" + token(anybody),
-		"/live", "/ready", "/metrics", "/.pgws/token", "/etc/passwd", "/../../etc/passwd"} {
+		"/live", "/ready", "/metrics", "/.pgws/token", "/etc/passwd"} {
 		if status, _, body := s.get(t, path); status != http.StatusNotFound {
 			t.Errorf("%s is answered %d %q", path, status, body)
 		}

@@ -206,7 +206,7 @@ func (a *App) Ready() error {
 		return errors.New("starting")
 	}
 	switch {
-	case a.server.Stopping():
+	case !a.server.Open():
 		return errors.New("stopping")
 	case !a.listener.Up():
 		return errors.New("the listener has no connection to PostgreSQL")

@@ -30,15 +30,18 @@ type key struct {
 	sign       jwk.Key // nil for keys of a remote set
 }
 
-// errNoKeys is the fault of a set in which nothing can verify a token.
-var errNoKeys = errors.New("the JWK set has no key for signatures")
+// The faults of a document. The parser's own errors quote it, keys and all.
+var (
+	errNoSet  = errors.New("neither a valid JWK nor a JWK set (RSA keys need 2048 bits or more)")
+	errNoKeys = errors.New("the JWK set has no key for signatures")
+)
 
 // parseSet reads the operator's own JWK or JWK set. Keys that are not for
 // signatures are left out; any other that cannot be used is an error.
 func parseSet(document []byte) ([]key, error) {
 	parsed, err := jwk.Parse(document)
 	if err != nil {
-		return nil, errors.New("neither a valid JWK nor a JWK set")
+		return nil, errNoSet
 	}
 	var set []key
 	for i := range parsed.Len() {
@@ -64,7 +67,7 @@ func parseSet(document []byte) ([]key, error) {
 func parsePublicSet(document []byte) ([]key, error) {
 	parsed, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
 	if err != nil {
-		return nil, errors.New("neither a valid JWK nor a JWK set")
+		return nil, errNoSet
 	}
 	var set []key
 	for i := range parsed.Len() {

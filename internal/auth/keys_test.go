@@ -310,19 +310,19 @@ func TestUnusableKeys(t *testing.T) {
 		}
 		return string(must(json.Marshal(members)))
 	}
-	const neither = "neither a valid JWK nor a JWK set"
+	const neither = "neither a valid JWK nor a JWK set (RSA keys need 2048 bits or more)"
 	public := publicOf(jwkOf(p256Key()))
 	tests := map[string]struct{ secret, text string }{
 		"no JWK":                       {`{"a":"an object of thirty-two bytes or more"}`, neither},
 		"an empty object":              {`{}`, neither},
 		"an empty set":                 {`{"keys":[]}`, "the JWK set has no key for signatures"},
 		"a set that is no list":        {`{"keys":{}}`, neither},
-		"a set that is null":           {`{"keys":null}`, ""},
+		"a set that is null":           {`{"keys":null}`, neither},
 		"only encryption keys":         {setOf(jwkOf(rsaKey(), member{"use", "enc"})), "the JWK set has no key for signatures"},
-		"an unknown kind":              {`{"kty":"XYZ","x":"AA"}`, ""},
-		"an unknown kind in a set":     {setOf(jwkOf(hmacKey), `{"kty":"XYZ","x":"AA"}`), ""},
+		"an unknown kind":              {`{"kty":"XYZ","x":"AA"}`, neither},
+		"an unknown kind in a set":     {setOf(jwkOf(hmacKey), `{"kty":"XYZ","x":"AA"}`), neither},
 		"a key that cannot sign":       {x25519(""), `key 1: key type "OKP" cannot verify tokens`},
-		"no bytes":                     {oct(0), ""},
+		"no bytes":                     {oct(0), neither},
 		"31 bytes":                     {oct(31), "key 1: an HMAC key needs 32 bytes or more, this one has 31"},
 		"31 bytes, the second":         {setOf(oct(32), oct(31)), "key 2: an HMAC key needs 32 bytes or more, this one has 31"},
 		"HS384 with 47 bytes":          {with(oct(47), map[string]any{"alg": "HS384"}), `key 1: algorithm "HS384" does not fit the key`},
@@ -336,10 +336,10 @@ func TestUnusableKeys(t *testing.T) {
 		"half a point":                 {with(public, map[string]any{"y": nil}), neither},
 		"a curve that is another's":    {with(public, map[string]any{"crv": "P-384"}), neither},
 		"an unknown curve":             {with(public, map[string]any{"crv": "P-192"}), neither},
-		"a short RSA key":              {`{"kty":"RSA","e":"AQAB","n":"` + encode("\xff"+strings.Repeat("\x01", 127)) + `"}`, ""},
+		"a short RSA key":              {`{"kty":"RSA","e":"AQAB","n":"` + encode("\xff"+strings.Repeat("\x01", 127)) + `"}`, neither},
 		"no modulus":                   {with(publicOf(jwkOf(rsaKey())), map[string]any{"n": nil}), neither},
-		"an exponent of one":           {with(publicOf(jwkOf(rsaKey())), map[string]any{"e": "AQ"}), ""},
-		"an Ed25519 key that is short": {`{"kty":"OKP","crv":"Ed25519","x":"AAAA"}`, ""},
+		"an exponent of one":           {with(publicOf(jwkOf(rsaKey())), map[string]any{"e": "AQ"}), neither},
+		"an Ed25519 key that is short": {`{"kty":"OKP","crv":"Ed25519","x":"AAAA"}`, neither},
 		"a kid that is a number":       {with(public, map[string]any{"kid": 1}), neither},
 	}
 	for name, tt := range tests {
@@ -347,11 +347,9 @@ func TestUnusableKeys(t *testing.T) {
 			t.Parallel()
 			_, err := auth.ParseKeys(tt.secret)
 			switch {
-			case err != nil && tt.text == "":
-				t.Logf("TEXT %q", err)
 			case err == nil:
 				t.Error("taken")
-			case tt.text != "" && err.Error() != tt.text:
+			case err.Error() != tt.text:
 				t.Errorf("got %q, want %q", err, tt.text)
 			case reveals(err.Error(), tt.secret):
 				t.Errorf("%q shows a part of the key", err)

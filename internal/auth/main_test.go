@@ -14,7 +14,7 @@ import (
 )
 
 // secret is the text key of tests that need no other.
-const secret = "a secret of thirty-two bytes or more"
+const secret = "q7vK-0fPw3-uJmZ-8sLd-x2Rn-b6Yt-e9Hc-g1Va"
 
 // goodClaims grant everything.
 const goodClaims = `{"mode":"rw"}`

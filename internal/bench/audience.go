@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// maxPayloadBytes is the longest payload that PostgreSQL takes.
+const maxPayloadBytes = 7999
+
 // helloWait is how long a hello may take to reach all clients before the next one is sent.
 const helloWait = time.Second
 
@@ -50,7 +53,7 @@ func (a *audience) meet(ctx context.Context) error {
 			}
 			return err
 		}
-		if err := a.db.notify(ctx, message{kind: hello, number: round}.payload(a.channel)); err != nil {
+		if err := a.db.notify(ctx, message{kind: hello, number: round}.payload(a.channel, 0)); err != nil {
 			return err
 		}
 		again := time.Now().Add(helloWait)

@@ -11,13 +11,14 @@ type Fanout struct {
 	Clients  int `default:"1000" help:"Clients on one channel."`
 	Messages int `default:"1000" help:"Notifications to send, as fast as they go."`
 	Burst    int `default:"50" help:"Notifications in one transaction."`
+	Bytes    int `default:"100" help:"Length of a notification, at least some 60."`
 }
 
 // Measure measures a server. Deliveries per second are all deliveries by the time from just before the first NOTIFY to
 // the last delivery.
 func (f *Fanout) Measure(ctx context.Context, t *Target) (_ *Report, err error) {
-	if f.Clients < 1 || f.Messages < 1 || f.Burst < 1 {
-		return nil, errors.New("bench: fanout: clients, messages and burst must be 1 or more")
+	if f.Clients < 1 || f.Messages < 1 || f.Burst < 1 || f.Bytes > maxPayloadBytes {
+		return nil, errors.New("bench: fanout: clients, messages and burst must be 1 or more, bytes 7999 or less")
 	}
 	report, err := f.measure(ctx, t)
 	if err != nil {
@@ -34,7 +35,7 @@ func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	defer func() { err = errors.Join(err, a.close()) }()
 	payloads := make([]string, f.Messages)
 	for i := range payloads {
-		payloads[i] = message{kind: measured, number: i}.payload(a.channel)
+		payloads[i] = message{kind: measured, number: i}.payload(a.channel, f.Bytes)
 	}
 	before, err := t.usage()
 	if err != nil {
@@ -56,6 +57,7 @@ func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	r.add("clients", float64(f.Clients), "")
 	r.add("notifications", float64(f.Messages), "")
 	r.add("notifications a transaction", float64(f.Burst), "")
+	r.add("bytes a notification", float64(len(payloads[0])), "B")
 	r.add("deliveries, complete and in order", float64(deliveries), "")
 	r.addTime("time to the last delivery", took)
 	r.add("deliveries a second", float64(deliveries)/took.Seconds(), "/s")

@@ -62,6 +62,8 @@ func (i *Ingest) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	count := i.Senders * i.Messages
 	r := &Report{Measurement: "ingest"}
 	r.add("senders", float64(i.Senders), "")
+	r.add("bytes a message", textBytes, "B")
+	r.add("messages handed to a socket at once", float64(i.Write), "")
 	r.add("messages, complete and in order", float64(count), "")
 	r.addTime("time to the last notification", took)
 	r.add("messages a second", float64(count)/took.Seconds(), "/s")

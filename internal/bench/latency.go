@@ -14,12 +14,13 @@ type Latency struct {
 	Clients int           `default:"1000" help:"Clients on one channel."`
 	Rate    int           `default:"20" help:"Notifications a second."`
 	Time    time.Duration `default:"10s" help:"How long to send."`
+	Bytes   int           `default:"100" help:"Length of a notification, at least some 60."`
 }
 
 // Measure measures a server. A latency is the time from just before the NOTIFY until the frame has been read.
 func (l *Latency) Measure(ctx context.Context, t *Target) (*Report, error) {
-	if l.Clients < 1 || l.Rate < 1 || l.Time <= 0 {
-		return nil, errors.New("bench: latency: clients, rate and time must be above 0")
+	if l.Clients < 1 || l.Rate < 1 || l.Time <= 0 || l.Bytes > maxPayloadBytes {
+		return nil, errors.New("bench: latency: clients, rate and time must be above 0, bytes 7999 or less")
 	}
 	report, err := l.measure(ctx, t)
 	if err != nil {
@@ -69,7 +70,7 @@ func (l *Latency) send(ctx context.Context, a *audience, count int) error {
 		case <-ticker.C:
 		}
 		m := message{kind: measured, number: i, sent: time.Since(a.start)}
-		if err := a.db.notify(ctx, m.payload(a.channel)); err != nil {
+		if err := a.db.notify(ctx, m.payload(a.channel, l.Bytes)); err != nil {
 			return err
 		}
 	}

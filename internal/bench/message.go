@@ -32,9 +32,6 @@ const (
 	textBytes    = 1 + senderDigits + numberDigits + sentDigits
 )
 
-// payloadBytes is the length to which notifications are filled up.
-const payloadBytes = 100
-
 func (m message) appendText(dst []byte) []byte {
 	dst = append(dst, byte(m.kind))
 	dst = appendDigits(dst, m.sender, senderDigits)
@@ -83,10 +80,10 @@ func digits[T string | []byte](text T, width int) (n int, ok bool) {
 // prefix is how a notification for a channel begins, up to the message's text. The channel needs no escapes.
 func prefix(channel string) string { return `{"channel":"` + channel + `","payload":"` }
 
-// payload is the message as a notification for a channel.
-func (m message) payload(channel string) string {
+// payload is the message as a notification for a channel, filled up to a length.
+func (m message) payload(channel string, length int) string {
 	text := m.appendText([]byte(prefix(channel)))
-	fill := max(payloadBytes-len(text)-len(`"}`), 0)
+	fill := max(length-len(text)-len(`"}`), 0)
 	return string(text) + strings.Repeat(".", fill) + `"}`
 }
 

@@ -74,7 +74,7 @@ func (c *conn) serve() {
 	}
 	c.seen.Store(s.keeper.now())
 	s.keeper.add(c)
-	if s.Stopping() { // Run may have closed all others before this one was added
+	if !s.Open() { // Run may have closed all others before this one was added
 		c.close(ws.StatusGoingAway, "server is stopping")
 	}
 	c.announce()

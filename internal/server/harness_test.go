@@ -101,6 +101,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	ctx, stop := context.WithCancelCause(context.Background())
 	var hubRuns, serverRuns sync.WaitGroup
 	hubRuns.Go(func() { report(t, h.Run(hubCtx)) })
+	r.setOpen(true) // as Run will
 	serverRuns.Go(func() { report(t, r.Server.Run(ctx)) })
 	r.stop = func(cause error) { stop(cause); serverRuns.Wait() }
 	t.Cleanup(func() { r.stop(nil); stopHub(); hubRuns.Wait() })

@@ -66,9 +66,9 @@ type Server struct {
 	Options
 	keeper *keeper
 
-	mu       sync.Mutex
-	stopping bool
-	reading  sync.WaitGroup // the goroutines of sessions
+	mu      sync.Mutex
+	open    bool           // Run has begun, and does not stop yet
+	reading sync.WaitGroup // the goroutines of sessions
 }
 
 // New returns a server; Run keeps its sessions.
@@ -86,7 +86,7 @@ func New(o Options) *Server {
 func (s *Server) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isUpgrade(r) {
-			s.open(w, r)
+			s.answer(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -98,9 +98,13 @@ func isUpgrade(r *http.Request) bool {
 	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
-// open answers a websocket request: a session or a refusal in plain text.
-func (s *Server) open(w http.ResponseWriter, r *http.Request) {
+// answer opens a session for a websocket request, or refuses it in plain text.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	channel, token, pattern, err := route(r.URL)
+	if !s.Open() { // before looking at the token: keys may not be there yet
+		s.unavailable(w, r, pattern)
+		return
+	}
 	if err != nil {
 		s.refuse(w, r, pattern, http.StatusBadRequest, "bad_path", "Error: "+err.Error())
 		return
@@ -111,8 +115,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.enter() {
-		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, pattern, http.StatusServiceUnavailable, "stopping", "Error: the server is stopping")
+		s.unavailable(w, r, pattern)
 		return
 	}
 	netConn, buffered, _, err := ws.HTTPUpgrader{}.Upgrade(r, w)
@@ -138,22 +141,34 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
-// enter counts one more reader unless the server is stopping.
+// enter counts one more reader while sessions may be opened.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping {
+	if !s.open {
 		return false
 	}
 	s.reading.Add(1)
 	return true
 }
 
-// Stopping reports whether sessions are opened no more.
-func (s *Server) Stopping() bool {
+// Open reports whether sessions may be opened: Run has begun and is not about
+// to end.
+func (s *Server) Open() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stopping
+	return s.open
+}
+
+func (s *Server) setOpen(open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = open
+}
+
+func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, pattern string) {
+	w.Header().Set("Retry-After", "1")
+	s.refuse(w, r, pattern, http.StatusServiceUnavailable, "unavailable", "Error: the server is starting or stopping")
 }
 
 func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, pattern string, err error) {
@@ -194,7 +209,9 @@ func (s *Server) Run(ctx context.Context) error {
 	keeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var keeper sync.WaitGroup
 	keeper.Go(func() { s.keeper.run(keeping) })
+	s.setOpen(true)
 	<-ctx.Done()
+	s.setOpen(false)
 	code, reason := ws.StatusGoingAway, "server is stopping"
 	if errors.Is(context.Cause(ctx), ErrRestart) {
 		code, reason = statusServiceRestart, "server is restarting"
@@ -208,9 +225,6 @@ func (s *Server) Run(ctx context.Context) error {
 
 // closeAll closes every session. The keeper drops those that do not answer.
 func (s *Server) closeAll(code ws.StatusCode, reason string) {
-	s.mu.Lock()
-	s.stopping = true
-	s.mu.Unlock()
 	conns := s.keeper.all()
 	pause := min(closePause, longestSpread*closeBatch/time.Duration(max(len(conns), 1)))
 	for i, c := range conns {

@@ -1,0 +1,9 @@
+package bench_test
+
+import (
+	"testing"
+
+	"pgws/internal/devpg/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }

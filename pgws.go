@@ -1,0 +1,134 @@
+// Package pgws puts the server into a Go program of yours: what a PostgreSQL
+// database NOTIFYs reaches the websockets that may hear it, whatever a
+// websocket sends becomes a NOTIFY, and a JWT says who may do what.
+//
+//	server, err := pgws.New(pgws.Options{DatabaseURI: uri, Secret: secret})
+//	…
+//	go server.Run(ctx) // wait for it when ctx is done
+//	http.ListenAndServe(":8080", server.Middleware(mux))
+//
+// Websocket requests to /CHANNEL/TOKEN and /TOKEN are answered by pgws, all
+// others by the handlers of the program.
+package pgws
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"pgws/internal/app"
+	"pgws/internal/config"
+)
+
+// Options configure a Server. Each stands for the variable of the stand-alone
+// server that its comment names, and a zero value means that one's default.
+// The environment is not read, but for libpq's own variables (PGHOST …).
+type Options struct {
+	// DatabaseURI is how to reach PostgreSQL (PGWS_DB_URI); required.
+	DatabaseURI string
+	// Secret verifies tokens (PGWS_JWT_SECRET); required.
+	Secret string
+	// ListenChannel is the database channel (PGWS_LISTEN_CHANNEL).
+	ListenChannel string
+	// MetaChannel is told of each connection opened (PGWS_META_CHANNEL).
+	MetaChannel string
+	// CheckInterval, in whole milliseconds, is how long a dead listener may go
+	// unnoticed before it is replaced (PGWS_CHECK_LISTENER_INTERVAL). 0: a lost
+	// listener ends Run with an error.
+	CheckInterval time.Duration
+	// PoolSize bounds the connections that issue NOTIFY (PGWS_POOL_SIZE).
+	PoolSize int
+	// Retries are the tries to connect at start (PGWS_RETRIES).
+	Retries int
+	// MaxMessageBytes bounds a client's message (PGWS_MAX_MESSAGE_BYTES).
+	MaxMessageBytes int
+	// QueueBytes bounds what waits for PostgreSQL (PGWS_QUEUE_BYTES).
+	QueueBytes int
+	// MaxLagBytes is how far a client may fall behind (PGWS_MAX_LAG_BYTES).
+	MaxLagBytes int
+	// WriteTimeout is how long a write to a client may stall (PGWS_WRITE_TIMEOUT).
+	WriteTimeout time.Duration
+	// AdminAddress is where /live, /ready and /metrics are served (PGWS_ADMIN_ADDR).
+	AdminAddress string
+	// Log is told what happens; nil means slog.Default. No token is ever logged.
+	Log *slog.Logger
+}
+
+// Server is a pgws without a listener of its own.
+type Server struct{ app *app.App }
+
+// New checks the options and builds a server; Run starts it. The error names
+// options at fault by their variables.
+func New(o Options) (*Server, error) {
+	values := o.values()
+	settings, err := config.Read(func(name string) (string, bool) {
+		value, ok := values[name]
+		return value, ok
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pgws: %w", err)
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	built, err := app.New(context.Background(), app.Options{Config: settings, Version: "embedded", Log: log, Embedded: true})
+	if err != nil {
+		return nil, fmt.Errorf("pgws: %w", err)
+	}
+	return &Server{app: built}, nil
+}
+
+// values are the options as the variables they stand for.
+func (o *Options) values() map[string]string {
+	values := map[string]string{
+		"PGWS_DB_URI":         o.DatabaseURI,
+		"PGWS_JWT_SECRET":     o.Secret,
+		"PGWS_LISTEN_CHANNEL": o.ListenChannel,
+		"PGWS_META_CHANNEL":   o.MetaChannel,
+		"PGWS_ADMIN_ADDR":     o.AdminAddress,
+	}
+	for name, number := range map[string]int{
+		"PGWS_CHECK_LISTENER_INTERVAL": int(o.CheckInterval.Milliseconds()),
+		"PGWS_POOL_SIZE":               o.PoolSize,
+		"PGWS_RETRIES":                 o.Retries,
+		"PGWS_MAX_MESSAGE_BYTES":       o.MaxMessageBytes,
+		"PGWS_QUEUE_BYTES":             o.QueueBytes,
+		"PGWS_MAX_LAG_BYTES":           o.MaxLagBytes,
+	} {
+		if number != 0 {
+			values[name] = strconv.Itoa(number)
+		}
+	}
+	if o.WriteTimeout != 0 {
+		values["PGWS_WRITE_TIMEOUT"] = o.WriteTimeout.String()
+	}
+	return values
+}
+
+// Run connects to PostgreSQL and serves until ctx is done; then it closes all
+// websockets and sends what it has accepted, and returns nil. It returns an
+// error when it cannot connect at start or cannot go on. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.app.Run(ctx); err != nil {
+		return fmt.Errorf("pgws: %w", err)
+	}
+	return nil
+}
+
+// Middleware takes websocket requests and leaves all others to next. Until Run
+// has connected, and once it stops, websockets are refused with 503.
+func (s *Server) Middleware(next http.Handler) http.Handler { return s.app.Middleware(next) }
+
+// Handler takes websocket requests and answers 404 to all others.
+func (s *Server) Handler() http.Handler { return s.app.Middleware(http.NotFoundHandler()) }
+
+// Started is closed when Run has connected and serves.
+func (s *Server) Started() <-chan struct{} { return s.app.Started() }
+
+// Ready returns what keeps the server from delivering messages, nil when
+// nothing does: a readiness probe.
+func (s *Server) Ready() error { return s.app.Ready() }
