@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"crypto/hmac"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -140,8 +141,9 @@ func FuzzVerify(f *testing.F) {
 		}
 		grant, err := keys.Authorize(t.Context(), token, "chat")
 		if err != nil {
-			if refusalOf(t, err); reveals(err.Error(), token) && token != "" {
-				t.Errorf("the error %q shows a part of the token", err)
+			refusal := refusalOf(t, err)
+			if texts := []string{malformed, critical, noKey, forged}; refusal.Reason == "bad_token" && !slices.Contains(texts, err.Error()) {
+				t.Errorf("the error %q may show a part of the token", err)
 			}
 			return
 		}
