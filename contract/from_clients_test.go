@@ -217,12 +217,13 @@ func TestLongestPayload(t *testing.T) {
 				t.Fatalf("the longest notification has %d bytes", received)
 			}
 			other := s.dial(t, path)
-			c.send("before", fits+"x", "after")
+			c.send("before")
 			for range channels {
 				if got := c.receiveMessage().Payload; got != "before" {
 					t.Errorf("got %q, want what was sent before", got)
 				}
 			}
+			c.send(fits+"x", "after")
 			if reason := c.expectClose(ws.StatusMessageTooBig); reason == "" {
 				t.Error("closed without a reason")
 			}

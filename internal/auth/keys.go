@@ -67,6 +67,9 @@ func parseSet(document []byte) ([]key, error) {
 func parsePublicSet(document []byte) ([]key, error) {
 	parsed, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
 	if err != nil {
+		parsed, err = jwk.Parse(document) // The option does not know a JWK alone.
+	}
+	if err != nil {
 		return nil, errNoSet
 	}
 	var set []key

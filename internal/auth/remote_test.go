@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +28,7 @@ func newKeyServer(t *testing.T, answer http.HandlerFunc) *keyServer {
 		(*s.answer.Load())(w, r)
 	}))
 	s.EnableHTTP2 = true
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -227,7 +229,6 @@ func TestRemoteCertificate(t *testing.T) {
 	t.Parallel()
 	_, public := pair(edKey(), "a")
 	server := newKeyServer(t, text(public))
-	server.Config.ErrorLog = nil
 	keys := parseKeys(t, server.URL)
 	err := keys.Load(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "certificate") {

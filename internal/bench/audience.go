@@ -57,7 +57,10 @@ func (a *audience) meet(ctx context.Context) error {
 			return err
 		}
 		again := time.Now().Add(helloWait)
-		err := a.crowd.serve(ctx, func() bool { return heard == a.clients || time.Now().After(again) })
+		err := a.crowd.serve(ctx, func() bool {
+			a.target.progress("say hello", heard, a.clients)
+			return heard == a.clients || time.Now().After(again)
+		})
 		if err != nil {
 			return fmt.Errorf("%w: %d of %d clients hear", err, heard, a.clients)
 		}

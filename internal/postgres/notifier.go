@@ -24,7 +24,8 @@ const (
 	notifyTimeout   = 30 * time.Second // for one transaction
 	longestRetry    = 5 * time.Second  // between two tries to send a batch
 	slowTransaction = 5 * time.Millisecond
-	flushTimeout    = 5 * time.Second // for what is queued when Run is to end
+	flushTimeout    = 10 * time.Second // for what is queued when Run is to end,
+	lostTimeout     = time.Second      // and when it is to end because PostgreSQL is lost
 )
 
 // statement sends every element of an array. Counting a subquery spares a row
@@ -227,7 +228,11 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 		select {
 		case <-stop:
 			stop = nil
-			defer time.AfterFunc(flushTimeout, giveUp).Stop()
+			timeout := flushTimeout
+			if errors.Is(context.Cause(ctx), ErrListenerLost) {
+				timeout = lostTimeout
+			}
+			defer time.AfterFunc(timeout, giveUp).Stop()
 			n.mu.Lock()
 			n.stopped = true
 			n.mu.Unlock()
