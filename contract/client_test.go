@@ -21,9 +21,10 @@ import (
 
 // A client is the far end of one websocket. Its methods fail the test.
 type client struct {
-	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
+	t     *testing.T
+	conn  net.Conn
+	in    *bufio.Reader
+	early []ws.Frame // read already, and next to be received
 }
 
 // A refusal is the answer to a websocket request that opens nothing.
@@ -33,13 +34,19 @@ type refusal struct {
 	body   string
 }
 
-// dial opens a websocket at a path.
+// dial opens a websocket at a path, and waits until the server reads from it and so has opened its channels.
 func (s *server) dial(t *testing.T, path string) *client {
 	t.Helper()
 	c, refused := s.open(t, path)
 	if refused != nil {
 		t.Fatalf("%s is refused: %d %s", path, refused.status, refused.body)
 	}
+	c.write(ws.NewPingFrame(nil))
+	var early []ws.Frame
+	for f := c.next(); f.Header.OpCode != ws.OpPong; f = c.next() {
+		early = append(early, f)
+	}
+	c.early = early
 	return c
 }
 
@@ -84,7 +91,7 @@ func newClient(t *testing.T, conn net.Conn, early *bufio.Reader) *client {
 		early = bufio.NewReader(conn)
 	}
 	t.Cleanup(func() { _ = conn.Close() }) // Closed already is as good.
-	return &client{t, conn, early}
+	return &client{t: t, conn: conn, in: early}
 }
 
 // send sends text frames in one write.
@@ -126,6 +133,11 @@ func masked(frames ...ws.Frame) []byte {
 // next returns the next frame, which must be as a server has to send it. Pings are answered and skipped.
 func (c *client) next() ws.Frame {
 	c.t.Helper()
+	if len(c.early) > 0 {
+		f := c.early[0]
+		c.early = c.early[1:]
+		return f
+	}
 	for {
 		check(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
 		f, err := ws.ReadFrame(c.in)

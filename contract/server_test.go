@@ -266,7 +266,7 @@ func startBinary(t *testing.T, path string, settings env) *server {
 		s.channel = name
 	}
 	s.program = launch(t, path, variables)
-	s.addr = s.awaitLog(t, `address=(\S+)`)[1]
+	s.addr = s.awaitLog(t, `msg=starting .*address=(\S+)`)[1]
 	return s
 }
 

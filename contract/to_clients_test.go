@@ -143,3 +143,21 @@ func TestManyClients(t *testing.T) {
 		c.expectPong()
 	}
 }
+
+// Who has been told that the websocket is open hears what is sent from then on.
+func TestOpenHears(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	sender := s.dial(t, "/chat/"+token(`{"mode":"w"}`))
+	for n := range 200 {
+		receiver, refused := s.open(t, "/chat/"+token(`{"mode":"r"}`))
+		if refused != nil {
+			t.Fatalf("refused with %d %s", refused.status, refused.body)
+		}
+		sender.send(fmt.Sprint(n))
+		if got := receiver.receiveMessage().Payload; got != fmt.Sprint(n) {
+			t.Fatalf("got %s, want %d", got, n)
+		}
+		check(t, receiver.conn.Close())
+	}
+}

@@ -230,14 +230,16 @@ func (a *App) Run(ctx context.Context) error {
 		{name: "listener", run: a.listener.Run, started: a.listener.Listening()},
 		{name: "notifier", run: a.notifier.Run, started: a.notifier.Ready()},
 		{name: "keys", run: func(ctx context.Context) error { return a.keys.Run(ctx, a.Log) }},
-		{name: "sessions", run: a.server.Run},
+		{name: "sessions", run: a.server.Run, started: a.server.Running()},
 	}
 	if a.admin != nil {
 		admin := server.Admin(a.Ready, a.observer.Handler())
 		services = append([]service{{name: "admin listener", run: a.serve(a.admin, admin)}}, services...)
 	}
 	if a.public != nil {
-		services = append(services, service{name: "public listener", run: a.serve(a.public, a.handler())})
+		services = append(services,
+			service{name: "memory", run: a.trim}, // a host program sees to its own
+			service{name: "public listener", run: a.serve(a.public, a.handler())})
 	}
 	return supervise(ctx, services, func() { close(a.started) })
 }

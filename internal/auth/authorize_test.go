@@ -190,7 +190,7 @@ func TestAuthorizeTellsNothingOfTheToken(t *testing.T) {
 		if err == nil {
 			continue // An A in the place of an A.
 		}
-		refusalOf(t, err)
+		_ = refusalOf(t, err)
 		for _, hidden := range []string{token, secret, marker} {
 			if reveals(err.Error(), hidden) {
 				t.Errorf("the error %q shows a part of %q", err, hidden)

@@ -145,9 +145,8 @@ func (r *remote) get(ctx context.Context) ([]byte, error) {
 	request.Close = true // Fetches are rare; an idle connection would cost more than it saves.
 	response, err := r.client.Do(request)
 	if err != nil {
-		var whole *url.Error // It quotes the address, which may hold a secret.
-		if errors.As(err, &whole) {
-			err = whole.Err
+		if whole, ok := errors.AsType[*url.Error](err); ok {
+			err = whole.Err // The whole quotes the address, which may hold a secret.
 		}
 		return nil, err
 	}

@@ -33,22 +33,19 @@ func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	payloads := make([]string, f.Messages)
-	for i := range payloads {
-		payloads[i] = message{kind: measured, number: i}.payload(a.channel, f.Bytes)
-	}
+	payloads := a.payloads(f.Messages, f.Bytes)
 	before, err := t.usage()
 	if err != nil {
 		return nil, err
 	}
-	took, err := a.attend(ctx, f.Messages, func(ctx context.Context) error {
+	took, err := a.attend(ctx, payloads, func(ctx context.Context) error {
 		for i := 0; i < len(payloads); i += f.Burst {
 			if err := a.db.notify(ctx, payloads[i:min(i+f.Burst, len(payloads))]...); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, nil)
+	}, func(int) {})
 	if err != nil {
 		return nil, err
 	}
@@ -61,5 +58,8 @@ func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	r.add("deliveries, complete and in order", float64(deliveries), "")
 	r.addTime("time to the last delivery", took)
 	r.add("deliveries a second", float64(deliveries)/took.Seconds(), "/s")
-	return r, r.addUsage(t, before, deliveries, "delivery", took)
+	if err := r.addUsage(t, before, deliveries, "delivery", took); err != nil {
+		return nil, err
+	}
+	return r, a.meet(ctx)
 }

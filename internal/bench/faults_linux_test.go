@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -44,6 +45,13 @@ func ingest(messagesAtOnce int) bench.Measurement {
 	return &bench.Ingest{Senders: 3, Messages: messages, Write: messagesAtOnce}
 }
 
+// change alters a text behind its number.
+func change(_ int, f ws.Frame) []ws.Frame {
+	f.Payload = append(bytes.TrimSuffix(f.Payload, []byte(`"}`)), `!"}`...)
+	f.Header.Length = int64(len(f.Payload))
+	return []ws.Frame{f}
+}
+
 // swap holds one frame back until the next has passed.
 func swap(n int) tamper {
 	var held []ws.Frame
@@ -68,8 +76,11 @@ func TestFaultsAreFound(t *testing.T) {
 	}{
 		"fanout, one is lost":              {fanout(3), proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
 		"fanout, one is doubled":           {fanout(3), proxy{fromServer: only(at, double)}, "message 9 again, where 10 was due"},
+		"fanout, the last one is doubled":  {fanout(3), proxy{fromServer: only(messages, double)}, "again"},
+		"ingest, the last one is doubled":  {ingest(5), proxy{fromClient: only(messages, double)}, "again"},
 		"fanout, two have changed places":  {fanout(1), proxy{fromServer: swap(at)}, "message 10 where 9 was due"},
 		"fanout, something else comes":     {fanout(3), proxy{fromServer: only(at, instead(ws.NewTextFrame([]byte("500"))))}, `not a message of this measurement: "500"`},
+		"fanout, the text is changed":      {fanout(3), proxy{fromServer: only(at, change)}, "message 9 is not what was sent"},
 		"fanout, the server closes":        {fanout(3), proxy{fromServer: only(at, instead(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "too slow"))))}, `closes with 1013 "too slow"`},
 		"fanout, a binary frame":           {fanout(3), proxy{fromServer: only(at, instead(ws.NewBinaryFrame(nil)))}, "a frame with opcode 2"},
 		"fanout, a fragment":               {fanout(3), proxy{fromServer: only(at, instead(ws.NewFrame(ws.OpText, false, nil)))}, "a message in fragments"},

@@ -30,32 +30,42 @@ func (i *Ingest) Measure(ctx context.Context, t *Target) (*Report, error) {
 }
 
 func (i *Ingest) measure(ctx context.Context, t *Target) (_ *Report, err error) {
-	db, err := t.connect(ctx)
+	s := &senders{target: t, channel: newChannel(), count: i.Senders, write: i.Write}
+	if s.db, err = t.connect(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.db.close()) }()
+	if err := s.db.listen(ctx); err != nil {
+		return nil, err
+	}
+	s.crowd, err = openCrowd(ctx, t, i.Senders, func(client int) string { return t.path(s.channel, "w", client) })
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, db.close()) }()
-	if err := db.listen(ctx); err != nil {
+	defer func() { err = errors.Join(err, s.crowd.close()) }()
+	// The server's connection to PostgreSQL is made for the first message; this is not measured.
+	if _, err := s.send(ctx, hello, 1); err != nil {
 		return nil, err
 	}
-	channel := newChannel()
-	c, err := openCrowd(ctx, t, i.Senders, func(client int) string { return t.path(channel, "w", client) })
+	report, err := i.report(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	if err := greet(ctx, c, db, channel); err != nil {
-		return nil, err
-	}
-	batchesBefore, err := t.batches(ctx)
+	// A message that comes twice, the second time after all others, is found among these.
+	_, err = s.send(ctx, hello, 1)
+	return report, err
+}
+
+func (i *Ingest) report(ctx context.Context, s *senders) (*Report, error) {
+	batches, err := s.target.batches(ctx)
 	if err != nil {
 		return nil, err
 	}
-	before, err := t.usage()
+	before, err := s.target.usage()
 	if err != nil {
 		return nil, err
 	}
-	took, err := i.send(ctx, t, c, db, channel)
+	took, err := s.send(ctx, measured, i.Messages)
 	if err != nil {
 		return nil, err
 	}
@@ -67,59 +77,55 @@ func (i *Ingest) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	r.add("messages, complete and in order", float64(count), "")
 	r.addTime("time to the last notification", took)
 	r.add("messages a second", float64(count)/took.Seconds(), "/s")
-	if err := r.addUsage(t, before, count, "message", took); err != nil {
+	if err := r.addUsage(s.target, before, count, "message", took); err != nil {
 		return nil, err
 	}
-	batchesAfter, err := t.batches(ctx)
+	after, err := s.target.batches(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if n := batchesAfter - batchesBefore; n > 0 {
+	if n := after - batches; n > 0 {
 		r.add("transactions", n, "")
 		r.add("messages a transaction", float64(count)/n, "")
 	}
 	return r, nil
 }
 
-// greet sends one message and waits for it, so that the server's connection to PostgreSQL is there when the others come.
-func greet(ctx context.Context, c *crowd, db *database, channel string) error {
-	frames := appendFrame(nil, ws.OpText, message{kind: hello}.appendText(nil))
-	c.more = func(int) (once []byte) {
-		once, frames = frames, nil
-		return once
-	}
-	if err := c.wantWrite(0); err != nil {
-		return err
-	}
-	return during(ctx, c, func(ctx context.Context) error {
-		return db.hear(ctx, func(payload string) (bool, error) {
-			m, ok := parseRelayed(payload, channel)
-			return ok && m.kind == hello, nil
-		})
-	}, nil)
+// The senders are clients that send on one channel, and a session of PostgreSQL that hears what has become of it.
+type senders struct {
+	target  *Target
+	crowd   *crowd
+	db      *database
+	channel string
+	count   int
+	write   int // messages that a client hands to its socket at once
 }
 
-// send has all clients send all messages and returns how long it took until all were heard.
-func (i *Ingest) send(ctx context.Context, t *Target, c *crowd, db *database, channel string) (took time.Duration, err error) {
-	c.more = i.frames()
-	for sender := range i.Senders {
-		if err := c.wantWrite(sender); err != nil {
+// send has every client send messages of a kind and returns how long it took until all were heard, each once and in the
+// order of its sender.
+func (s *senders) send(ctx context.Context, k kind, each int) (took time.Duration, err error) {
+	s.crowd.more = s.frames(k, each)
+	start := time.Now()
+	for sender := range s.count {
+		if err := s.crowd.wantWrite(sender); err != nil {
 			return 0, err
 		}
 	}
-	l := newLedger(i.Senders, i.Messages)
-	start := time.Now()
-	err = during(ctx, c, func(ctx context.Context) error {
-		return db.hear(ctx, func(payload string) (bool, error) {
-			m, ok := parseRelayed(payload, channel)
+	l := newLedger(s.count, each)
+	err = during(ctx, s.crowd, func(ctx context.Context) error {
+		return s.db.hear(ctx, func(payload string) (bool, error) {
+			m, ok := parseRelayed(payload, s.channel)
 			if !ok {
 				return false, nil
+			}
+			if m.kind != k {
+				return false, fmt.Errorf("sender %d: message %d again, after the last one", m.sender, m.number)
 			}
 			if err := l.take(m.sender, m.number); err != nil {
 				return false, fmt.Errorf("sender %d: %w", m.sender, err)
 			}
 			took = time.Since(start)
-			t.progress("messages", i.Senders*i.Messages-l.missing, i.Senders*i.Messages)
+			s.target.progress("messages", s.count*each-l.missing, s.count*each)
 			return l.complete(), nil
 		})
 	}, nil)
@@ -127,13 +133,13 @@ func (i *Ingest) send(ctx context.Context, t *Target, c *crowd, db *database, ch
 }
 
 // frames returns the function that makes each sender's next frames.
-func (i *Ingest) frames() func(sender int) []byte {
+func (s *senders) frames(k kind, each int) func(sender int) []byte {
 	var text, frames []byte
-	next := make([]int, i.Senders)
+	next := make([]int, s.count)
 	return func(sender int) []byte {
 		frames = frames[:0]
-		for range min(i.Write, i.Messages-next[sender]) {
-			text = message{kind: measured, sender: sender, number: next[sender]}.appendText(text[:0])
+		for range min(s.write, each-next[sender]) {
+			text = message{kind: k, sender: sender, number: next[sender]}.appendText(text[:0])
 			frames = appendFrame(frames, ws.OpText, text)
 			next[sender]++
 		}

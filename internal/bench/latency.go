@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,14 +37,20 @@ func (l *Latency) measure(ctx context.Context, t *Target) (_ *Report, err error)
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
 	count := max(int(math.Round(l.Time.Seconds()*float64(l.Rate))), 1)
+	payloads := a.payloads(count, l.Bytes)
+	sent := make([]atomic.Int64, count) // nanoseconds since start
 	samples := make([]time.Duration, 0, count*l.Clients)
 	before, err := t.usage()
 	if err != nil {
 		return nil, err
 	}
-	took, err := a.attend(ctx, count,
-		func(ctx context.Context) error { return l.send(ctx, a, count) },
-		func(m message) { samples = append(samples, time.Since(a.start)-m.sent) })
+	start := time.Now()
+	took, err := a.attend(ctx, payloads, func(ctx context.Context) error {
+		return l.everyTick(ctx, count, func(i int) error {
+			sent[i].Store(int64(time.Since(start)))
+			return a.db.notify(ctx, payloads[i])
+		})
+	}, func(i int) { samples = append(samples, time.Since(start)-time.Duration(sent[i].Load())) })
 	if err != nil {
 		return nil, err
 	}
@@ -52,15 +59,19 @@ func (l *Latency) measure(ctx context.Context, t *Target) (_ *Report, err error)
 	r.add("clients", float64(l.Clients), "")
 	r.add("notifications", float64(count), "")
 	r.add("notifications a second", float64(l.Rate), "/s")
+	r.add("bytes a notification", float64(len(payloads[0])), "B")
 	r.add("deliveries, complete and in order", float64(len(samples)), "")
 	r.addTime("latency, p50", percentile(samples, 0.50))
 	r.addTime("latency, p99", percentile(samples, 0.99))
 	r.addTime("latency, longest", samples[len(samples)-1])
-	return r, r.addUsage(t, before, len(samples), "delivery", took)
+	if err := r.addUsage(t, before, len(samples), "delivery", took); err != nil {
+		return nil, err
+	}
+	return r, a.meet(ctx)
 }
 
-// send sends notifications at the rate, each with its time.
-func (l *Latency) send(ctx context.Context, a *audience, count int) error {
+// everyTick calls send at the rate.
+func (l *Latency) everyTick(ctx context.Context, count int, send func(i int) error) error {
 	ticker := time.NewTicker(time.Second / time.Duration(l.Rate))
 	defer ticker.Stop()
 	for i := range count {
@@ -69,8 +80,7 @@ func (l *Latency) send(ctx context.Context, a *audience, count int) error {
 			return context.Cause(ctx)
 		case <-ticker.C:
 		}
-		m := message{kind: measured, number: i, sent: time.Since(a.start)}
-		if err := a.db.notify(ctx, m.payload(a.channel, l.Bytes)); err != nil {
+		if err := send(i); err != nil {
 			return err
 		}
 	}

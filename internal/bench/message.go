@@ -1,11 +1,11 @@
 package bench
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // A kind tells messages that make ready from those that are measured.
@@ -16,27 +16,24 @@ const (
 	measured kind = 'm'
 )
 
-// A message is what travels. Its text has a fixed width, so that reading it costs next to nothing.
+// A message is what travels. Its text has a fixed width.
 type message struct {
 	kind   kind
 	sender int
 	number int
-	sent   time.Duration // since the measurement's start
 }
 
-// How many digits the numbers of a text have: sender, number, and microseconds.
+// How many digits the numbers of a text have.
 const (
 	senderDigits = 6
 	numberDigits = 9
-	sentDigits   = 12
-	textBytes    = 1 + senderDigits + numberDigits + sentDigits
+	textBytes    = 1 + senderDigits + numberDigits
 )
 
 func (m message) appendText(dst []byte) []byte {
 	dst = append(dst, byte(m.kind))
 	dst = appendDigits(dst, m.sender, senderDigits)
-	dst = appendDigits(dst, m.number, numberDigits)
-	return appendDigits(dst, int(m.sent.Microseconds()), sentDigits)
+	return appendDigits(dst, m.number, numberDigits)
 }
 
 func appendDigits(dst []byte, n, width int) []byte {
@@ -58,9 +55,8 @@ func parseText[T string | []byte](text T) (message, error) {
 	}
 	sender, okSender := digits(text[1:], senderDigits)
 	number, okNumber := digits(text[1+senderDigits:], numberDigits)
-	sent, okSent := digits(text[1+senderDigits+numberDigits:], sentDigits)
-	m := message{kind: kind(text[0]), sender: sender, number: number, sent: time.Duration(sent) * time.Microsecond}
-	if !okSender || !okNumber || !okSent || m.kind != hello && m.kind != measured {
+	m := message{kind: kind(text[0]), sender: sender, number: number}
+	if !okSender || !okNumber || m.kind != hello && m.kind != measured {
 		return message{}, errText
 	}
 	return m, nil
@@ -80,21 +76,19 @@ func digits[T string | []byte](text T, width int) (n int, ok bool) {
 // prefix is how a notification for a channel begins, up to the message's text. The channel needs no escapes.
 func prefix(channel string) string { return `{"channel":"` + channel + `","payload":"` }
 
-// payload is the message as a notification for a channel, filled up to a length.
+// payload is the message as a notification for a channel, filled up to a length in bytes.
 func (m message) payload(channel string, length int) string {
 	text := m.appendText([]byte(prefix(channel)))
 	fill := max(length-len(text)-len(`"}`), 0)
 	return string(text) + strings.Repeat(".", fill) + `"}`
 }
 
-// parsePayload reads a notification that payload has made, as it must come to clients: with the same prefix.
-func parsePayload(payload []byte, prefix string) (message, error) {
-	if len(payload) < len(prefix) || string(payload[:len(prefix)]) != prefix {
-		return message{}, fmt.Errorf("%w: %s", errText, excerpt(payload))
-	}
-	m, err := parseText(payload[len(prefix):])
-	if err != nil {
-		return m, fmt.Errorf("%w: %s", err, excerpt(payload))
+// parsePayload reads a notification that payload has made for a channel.
+func parsePayload(payload []byte, channel string) (message, error) {
+	text, ok := bytes.CutPrefix(payload, []byte(prefix(channel)))
+	m, err := parseText(text)
+	if err != nil || !ok {
+		return m, fmt.Errorf("%w: %s", errText, excerpt(payload))
 	}
 	return m, nil
 }

@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestPayload(t *testing.T) {
 	t.Parallel()
-	sent := message{kind: measured, sender: 12, number: 123456, sent: 98765 * time.Microsecond}
+	sent := message{kind: measured, sender: 12, number: 123456}
 	payload := sent.payload("chat", 200)
 	if len(payload) != 200 {
 		t.Errorf("length %d, want 200", len(payload))
@@ -20,12 +19,12 @@ func TestPayload(t *testing.T) {
 	if err := json.Unmarshal([]byte(payload), &notification); err != nil || notification.Channel != "chat" {
 		t.Errorf("%s: channel %q, error %v", payload, notification.Channel, err)
 	}
-	got, err := parsePayload([]byte(payload), prefix("chat"))
+	got, err := parsePayload([]byte(payload), "chat")
 	if diff := cmp.Diff(sent, got, cmp.AllowUnexported(message{})); diff != "" || err != nil {
 		t.Errorf("error %v, (-want +got):\n%s", err, diff)
 	}
-	for _, other := range []string{"", "{}", payload[:30], sent.payload("chap", 0), `{"channel":"chat","payload":"m00001x0000000000000000000000"}`} {
-		if _, err := parsePayload([]byte(other), prefix("chat")); !errors.Is(err, errText) {
+	for _, other := range []string{"", "{}", payload[:30], sent.payload("chap", 0), `{"channel":"chat","payload":"m00001x000000000"}`} {
+		if _, err := parsePayload([]byte(other), "chat"); !errors.Is(err, errText) {
 			t.Errorf("%q: error %v", other, err)
 		}
 	}

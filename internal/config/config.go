@@ -8,6 +8,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -41,8 +42,8 @@ type Config struct {
 // Lookup finds an environment variable, as os.LookupEnv does.
 type Lookup func(name string) (value string, ok bool)
 
-// Read parses all settings. An empty variable counts as unset. The error
-// names every setting at fault, and never quotes a secret.
+// Read parses all settings. An empty variable counts as unset. The error has a
+// line for every setting at fault that names it, and never quotes a secret.
 func Read(lookup Lookup) (*Config, error) {
 	c := new(Config)
 	var faults []error
@@ -64,7 +65,10 @@ func Read(lookup Lookup) (*Config, error) {
 	if (c.CertificateFile == "") != (c.KeyFile == "") {
 		faults = append(faults, errors.New("PGWS_CERTIFICATE_FILE and PGWS_KEY_FILE: set both or none"))
 	}
-	return c, errors.Join(faults...)
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Unknown returns the variables of an environment (NAME=value) that begin with
@@ -83,7 +87,8 @@ func Unknown(environment []string) []string {
 	return unknown
 }
 
-// fromFile returns value itself or, for "@path", what the file holds.
+// fromFile returns value itself or, for "@path", what the file holds. The error
+// leaves the path out: it may be a secret that happens to begin with "@".
 func fromFile(value string) (string, error) {
 	path, ok := strings.CutPrefix(value, "@")
 	if !ok {
@@ -91,6 +96,9 @@ func fromFile(value string) (string, error) {
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
+		if whole, ok := errors.AsType[*fs.PathError](err); ok {
+			err = whole.Err
+		}
 		return "", fmt.Errorf("read the file: %w", err)
 	}
 	return string(content), nil

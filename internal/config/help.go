@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // helpWidth is the width of a terminal that help texts are made for.
@@ -31,8 +32,9 @@ func WriteHelp(w io.Writer) error {
 // wrap writes text in lines that fit a terminal, each after indent.
 func wrap(b *strings.Builder, text, indent string) {
 	width := 0
-	for _, word := range strings.Fields(text) {
-		if width > 0 && width+1+len(word) > helpWidth {
+	for word := range strings.FieldsSeq(text) {
+		length := utf8.RuneCountInString(word)
+		if width > 0 && width+1+length > helpWidth {
 			b.WriteByte('\n')
 			width = 0
 		}
@@ -44,7 +46,7 @@ func wrap(b *strings.Builder, text, indent string) {
 			width++
 		}
 		b.WriteString(word)
-		width += len(word)
+		width += length
 	}
 	b.WriteByte('\n')
 }

@@ -3,7 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"log/slog"
+	"math"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ var Settings = []Setting{
 		parse: func(c *Config, v string) error { c.KeyFile = v; return nil }},
 	{Name: "PGWS_ADMIN_ADDR",
 		Doc:   "Address (host:port) of a listener for /live, /ready and /metrics, such as 127.0.0.1:3001. Unset: none.",
-		parse: func(c *Config, v string) error { c.AdminAddress = v; return nil }},
+		parse: func(c *Config, v string) (err error) { c.AdminAddress, err = address(v); return err }},
 	{Name: "PGWS_MAX_MESSAGE_BYTES", Default: "1MiB",
 		Doc:   "The longest message read from a client, fragments joined. What PostgreSQL cannot carry (8000 bytes with its claims) is refused in any case.",
 		parse: func(c *Config, v string) (err error) { c.MaxMessageBytes, err = size(v); return err }},
@@ -82,13 +83,16 @@ var Settings = []Setting{
 		parse: parseLogLevel},
 }
 
+var errEmpty = errors.New("nothing but white space")
+
+// trimmedFile drops all white space around the value, which no URI needs.
 func trimmedFile(value string) (string, error) {
 	content, err := fromFile(value)
 	if err != nil {
 		return "", err
 	}
 	if content = strings.TrimSpace(content); content == "" {
-		return "", errors.New("the file is empty")
+		return "", errEmpty
 	}
 	return content, nil
 }
@@ -100,7 +104,7 @@ func secretFile(value string) (string, error) {
 		return content, err
 	}
 	if content = strings.TrimSuffix(content, "\n"); content == "" {
-		return "", errors.New("the file is empty")
+		return "", errEmpty
 	}
 	return content, nil
 }
@@ -121,11 +125,12 @@ func parseCheckInterval(c *Config, v string) error {
 }
 
 func parseLogLevel(c *Config, v string) error {
-	if err := new(slog.Level).UnmarshalText([]byte(v)); err != nil {
-		return fmt.Errorf("%q is none of debug, info, warn, error", v)
+	switch level := strings.ToLower(v); level {
+	case "debug", "info", "warn", "error":
+		c.LogLevel = level
+		return nil
 	}
-	c.LogLevel = v
-	return nil
+	return fmt.Errorf("%q is none of debug, info, warn, error", v)
 }
 
 func boolean(v string) (bool, error) {
@@ -146,6 +151,21 @@ func integer(v string, least, most int) (int, error) {
 	return n, nil
 }
 
+// address checks that an address has a host, which may be empty, and a port.
+func address(v string) (string, error) {
+	_, port, err := net.SplitHostPort(v)
+	if err == nil {
+		_, err = integer(port, 0, 65535)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%q is no address such as 127.0.0.1:3001, :3001 or [::1]:3001", v)
+	}
+	return v, nil
+}
+
+// mostBytes is more than any size needs, and fits an int.
+const mostBytes = min(1<<40, math.MaxInt)
+
 // size reads a number of bytes such as 65536, 64KiB or 16MiB.
 func size(v string) (int, error) {
 	number, shift := v, 0
@@ -155,8 +175,8 @@ func size(v string) (int, error) {
 		}
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || n < 1 || n > 1<<40>>shift {
-		return 0, fmt.Errorf("%q is no size such as 65536, 64KiB or 16MiB", v)
+	if err != nil || n < 1 || n > mostBytes>>shift {
+		return 0, fmt.Errorf("%q is no size such as 65536, 64KiB or 16MiB, 1024GiB at most", v)
 	}
 	return n << shift, nil
 }

@@ -36,7 +36,7 @@ func BenchmarkFanout(b *testing.B) {
 	for range sessions {
 		done.Add(1)
 		size := len(appendTextFrame(nil, payload))
-		h.NewSession(&sink{want: size * burst * rounds, done: &done}).Subscribe("c")
+		begin(h, &sink{want: size * burst * rounds, done: &done}).Subscribe("c")
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -60,7 +60,7 @@ func BenchmarkMerge(b *testing.B) {
 	for range sessions {
 		done.Add(1)
 		size := len(appendTextFrame(nil, payload))
-		h.NewSession(&sink{want: size * channels * rounds, done: &done}).Subscribe(names...)
+		begin(h, &sink{want: size * channels * rounds, done: &done}).Subscribe(names...)
 	}
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -158,9 +158,9 @@ func (h *Hub) Flush() {
 	h.fresh, h.received, h.held = h.fresh[:0], 0, 0
 }
 
-// NewSession returns a session without channels that writes to t.
+// NewSession returns a session without channels that writes to t, from Start on.
 func (h *Hub) NewSession(t Transport) *Session {
-	return &Session{hub: h, transport: t, writer: int(h.turn.Add(1)) % len(h.writers)}
+	return &Session{hub: h, transport: t, writer: int(h.turn.Add(1)) % len(h.writers), held: true}
 }
 
 func (h *Hub) bucket(channel string) *bucket {

@@ -51,6 +51,13 @@ func start(t testing.TB, o Options) *Hub {
 	return h
 }
 
+// begin makes a session that writes.
+func begin(h *Hub, t Transport) *Session {
+	s := h.NewSession(t)
+	s.Start()
+	return s
+}
+
 // recorder is a transport that keeps what is written. Each TryWrite takes a
 // part only, as accept says; Write waits for room.
 type recorder struct {
@@ -179,7 +186,7 @@ func TestDelivery(t *testing.T) {
 	observer := new(counts)
 	h := start(t, Options{Observer: observer})
 	a, b := newRecorder(), newRecorder()
-	sa, sb := h.NewSession(a), h.NewSession(b)
+	sa, sb := begin(h, a), begin(h, b)
 	h.Append("one", "before anybody is there")
 	h.Flush()
 	sa.Subscribe("one")
@@ -230,7 +237,7 @@ func TestOrder(t *testing.T) {
 		}
 		recorders[i] = r
 		open[i] = make([]bool, channels)
-		s := h.NewSession(r)
+		s := begin(h, r)
 		for c := range channels {
 			if open[i][c] = random.IntN(2) == 0; open[i][c] {
 				s.Subscribe("channel " + strconv.Itoa(c))
@@ -289,7 +296,7 @@ func TestComeAndGo(t *testing.T) {
 		sessions.Go(func() {
 			for range 50 {
 				r := newRecorder()
-				s := h.NewSession(r)
+				s := begin(h, r)
 				s.Subscribe("c")
 				texts := r.texts(t, 5)
 				s.Detach()
@@ -309,6 +316,30 @@ func TestComeAndGo(t *testing.T) {
 	running.Wait()
 }
 
+// TestStart publishes to a session before it may write.
+func TestStart(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	early, witness := newRecorder(), newRecorder()
+	s := h.NewSession(early)
+	s.Subscribe("c")
+	begin(h, witness).Subscribe("c")
+	h.Append("c", "one")
+	h.Flush()
+	witness.texts(t, 1)
+	s.Control([]byte{0x89, 0})
+	if early.await(t, func() bool { return true }); len(early.written) > 0 {
+		t.Errorf("wrote %q before Start", early.written)
+	}
+	s.Start()
+	early.texts(t, 1)
+	early.mu.Lock()
+	defer early.mu.Unlock()
+	if want := "\x89\x00\x81\x03one"; string(early.written) != want {
+		t.Errorf("wrote %q, want %q", early.written, want)
+	}
+}
+
 func TestLaggingSessionIsGivenUp(t *testing.T) {
 	t.Parallel()
 	const maxLag = 1 << 20
@@ -317,8 +348,8 @@ func TestLaggingSessionIsGivenUp(t *testing.T) {
 	slow.accept = func(int) int { return 0 }
 	slow.room = make(chan struct{})
 	defer close(slow.room)
-	h.NewSession(healthy).Subscribe("c")
-	s := h.NewSession(slow)
+	begin(h, healthy).Subscribe("c")
+	s := begin(h, slow)
 	s.Subscribe("c")
 	payload := strings.Repeat("x", 7<<10)
 	published := 0
@@ -347,7 +378,7 @@ func TestEnd(t *testing.T) {
 	t.Parallel()
 	h := start(t, Options{})
 	r := newRecorder()
-	s := h.NewSession(r)
+	s := begin(h, r)
 	s.Subscribe("c")
 	h.Append("c", "one")
 	h.Flush()
@@ -373,7 +404,7 @@ func TestEndWhileWriting(t *testing.T) {
 	r := newRecorder()
 	r.accept = func(int) int { return 2 }
 	r.room = make(chan struct{})
-	s := h.NewSession(r)
+	s := begin(h, r)
 	s.Subscribe("c")
 	h.Append("c", "one")
 	h.Flush()
@@ -406,7 +437,7 @@ func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	h := start(t, Options{})
 	b := broken{newRecorder(), errors.New("reset")}
-	s := h.NewSession(b)
+	s := begin(h, b)
 	s.Subscribe("c")
 	h.Append("c", "one")
 	h.Flush()
@@ -423,7 +454,7 @@ func TestCaughtUpKeepsNothing(t *testing.T) {
 	t.Parallel()
 	h := start(t, Options{})
 	r := newRecorder()
-	s := h.NewSession(r)
+	s := begin(h, r)
 	s.Subscribe("c", "d")
 	for i := range 100 {
 		h.Append("c", strconv.Itoa(i))
@@ -447,7 +478,7 @@ func TestPayloadsBecomeTextFrames(t *testing.T) {
 			t.Parallel()
 			h := start(t, Options{})
 			r := newRecorder()
-			h.NewSession(r).Subscribe("c")
+			begin(h, r).Subscribe("c")
 			payload := strings.Repeat("ü", n/2) + strings.Repeat("x", n%2)
 			h.Append("c", payload)
 			h.Flush()
@@ -460,7 +491,7 @@ func TestPayloadsBecomeTextFrames(t *testing.T) {
 		t.Parallel()
 		h := start(t, Options{})
 		r := newRecorder()
-		h.NewSession(r).Subscribe("c")
+		begin(h, r).Subscribe("c")
 		h.Append("c", "a\xffb")
 		h.Flush()
 		if diff := cmp.Diff([]string{"a\uFFFDb"}, r.texts(t, 1)); diff != "" {
@@ -500,9 +531,9 @@ func TestTurns(t *testing.T) {
 		case <-stop:
 		}
 	}}
-	h.NewSession(busy).Subscribe("busy")
+	begin(h, busy).Subscribe("busy")
 	quiet := newRecorder()
-	h.NewSession(quiet).Subscribe("quiet")
+	begin(h, quiet).Subscribe("quiet")
 	go func() {
 		defer close(stopped)
 		h.Append("busy", "x")

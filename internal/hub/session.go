@@ -27,6 +27,7 @@ type Session struct {
 	cursors []*cursor
 	control []byte // frames that go before the next publication
 	ended   chan struct{}
+	held    bool // until Start nothing is written
 	writing bool // somebody holds the right to write and will look again
 	over    bool // nothing is written any more
 	last    bool // control holds the last frames of all
@@ -48,6 +49,15 @@ func (c *cursor) offset() uint64 {
 		return c.at.start
 	}
 	return c.at.start + uint64(c.at.marks[c.done-1].end)
+}
+
+// Start begins to write, with what has been published to the session's
+// channels before. It is called once.
+func (s *Session) Start() {
+	s.mu.Lock()
+	s.held = false
+	s.mu.Unlock()
+	s.write()
 }
 
 // Subscribe opens channels: the session is sent what is flushed to them from
@@ -130,6 +140,10 @@ func (s *Session) leave() {
 // when there is nothing, or another holds the right: that one looks again.
 func (s *Session) begin(v *vector) bool {
 	s.mu.Lock()
+	if s.held {
+		s.mu.Unlock()
+		return false
+	}
 	if s.writing {
 		lagging := s.lag() > s.hub.maxLag
 		s.mu.Unlock()

@@ -103,18 +103,21 @@ func (o *Observer) SessionClosed(code int) {
 // from 3000 to 4999.
 func codeLabel(code int) string {
 	switch {
-	case code < 3000 || code == 3001:
+	case code >= 1000 && code <= 1015, code == 3001:
 		return strconv.Itoa(code)
-	case code < 4000:
+	case code >= 3000 && code < 4000:
 		return "3xxx"
+	case code >= 4000 && code < 5000:
+		return "4xxx"
 	}
-	return "4xxx"
+	return "other"
 }
 
 // SlowSession counts a session that was ended for its slowness.
 func (o *Observer) SlowSession() { o.slow.Inc() }
 
-// Refused counts a refusal.
+// Refused counts a refusal. The reason is one of a few fixed words, never text
+// from outside: each makes a time series for as long as the server runs.
 func (o *Observer) Refused(reason string) { o.refused.WithLabelValues(reason).Inc() }
 
 // MessageReceived counts a client's message.

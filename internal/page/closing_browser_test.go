@@ -5,26 +5,28 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"pgws/internal/page/browsertest"
 )
 
 func TestReconnecting(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
+	p := browsertest.OpenDemo(t, r.URL)
 
 	r.deaf.Store(true)
 	r.end(1012, "restart")
-	p.waitState("chat", "waiting")
-	p.wait(`document.querySelector("#messages").textContent.includes("lost: 1012 the server is restarting")`)
-	p.wait(`document.querySelector('[data-connection="chat"]').dataset.code === "1006"`) // It has tried again.
-	p.want(`!document.querySelector('[data-connection="chat"] .channel-reconnect').hidden`)
-	p.wait(`document.querySelector("#announcer").textContent.includes("chat: lost: 1006")`)
+	p.WaitState("chat", "waiting")
+	p.Wait(`document.querySelector("#messages").textContent.includes("lost: 1012 the server is restarting")`)
+	p.Wait(`document.querySelector('[data-connection="chat"]').dataset.code === "1006"`) // It has tried again.
+	p.Want(`!document.querySelector('[data-connection="chat"] .channel-reconnect').hidden`)
+	p.Wait(`document.querySelector("#announcer").textContent.includes("chat: lost: 1006")`)
 	r.deaf.Store(false)
-	p.waitState("chat", "open")
-	p.wait(`document.querySelector("#events-state").dataset.state === "open"`)
-	p.send("back again")
-	p.waitNewest("back again")
-	p.want(newest + `.dataset.own === "true"`)
+	p.WaitState("chat", "open")
+	p.Wait(`document.querySelector("#events-state").dataset.state === "open"`)
+	p.Send("back again")
+	p.WaitNewest("back again")
+	p.WantNewest(`.dataset.own === "true"`)
 }
 
 func TestCloseCodes(t *testing.T) {
@@ -45,16 +47,16 @@ func TestCloseCodes(t *testing.T) {
 		{4321, "closed", "closed by the server"},
 	}
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
+	p := browsertest.OpenDemo(t, r.URL)
 	for _, tt := range tests {
 		r.end(tt.code, "why")
 		text := fmt.Sprintf("%d %s", tt.code, tt.detail)
-		p.wait(fmt.Sprintf(`document.querySelector("#messages").textContent.includes(%q)`, text))
-		p.want(fmt.Sprintf(`document.querySelector("#messages").textContent.includes(%q)`, "(“why”)"))
+		p.Wait(fmt.Sprintf(`document.querySelector("#messages").textContent.includes(%q)`, text))
+		p.Want(fmt.Sprintf(`document.querySelector("#messages").textContent.includes(%q)`, "(“why”)"))
 		if tt.state == "closed" {
-			p.waitState("chat", "closed")
-			p.click(`[data-connection="chat"] .channel-reconnect`)
+			p.WaitState("chat", "closed")
+			p.Click(`[data-connection="chat"] .channel-reconnect`)
 		}
-		p.waitState("chat", "open")
+		p.WaitState("chat", "open")
 	}
 }

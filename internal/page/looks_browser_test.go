@@ -12,30 +12,32 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+
+	"pgws/internal/page/browsertest"
 )
 
 func TestKeyboardAlone(t *testing.T) {
 	t.Parallel()
-	p := openDemo(t, newRelay(t, nil))
+	p := browsertest.OpenDemo(t, newRelay(t, nil).URL)
 	focused := func() string {
-		return eval[string](p, `document.activeElement.id || document.activeElement.className`)
+		return browsertest.Eval[string](p, `document.activeElement.id || document.activeElement.className`)
 	}
-	p.press("\t")
-	p.want(`document.activeElement.className === "skip" && document.activeElement.getBoundingClientRect().top >= 0`)
-	p.press("\r")
+	p.Press("\t")
+	p.Want(`document.activeElement.className === "skip" && document.activeElement.getBoundingClientRect().top >= 0`)
+	p.Press("\r")
 	if got := focused(); got != "text" {
 		t.Fatalf("the skip link leads to %q, want text", got)
 	}
-	p.press("typed only", "\r")
-	p.waitNewest("typed only")
+	p.Press("typed only", "\r")
+	p.WaitNewest("typed only")
 
-	p.do(chromedp.Reload())
-	p.waitState("chat", "open")
+	p.Do(chromedp.Reload())
+	p.WaitState("chat", "open")
 	var stops []string
 	for range 25 {
-		p.press("\t")
+		p.Press("\t")
 		stops = append(stops, focused())
-		p.want(`document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle === "solid"`)
+		p.Want(`document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle === "solid"`)
 	}
 	want := []string{
 		"skip", "theme", "join-channel", "join", "view-all", "channel-view quiet", "channel-leave quiet",
@@ -50,29 +52,29 @@ func TestKeyboardAlone(t *testing.T) {
 		}
 	}
 
-	eval[bool](p, `(document.querySelector("#join-channel").focus(), true)`)
-	p.press("orders", "\r")
-	p.waitState("orders", "open")
+	browsertest.Eval[bool](p, `(document.querySelector("#join-channel").focus(), true)`)
+	p.Press("orders", "\r")
+	p.WaitState("orders", "open")
 }
 
 func TestThemes(t *testing.T) {
 	t.Parallel()
-	p := openDemo(t, newRelay(t, nil))
+	p := browsertest.OpenDemo(t, newRelay(t, nil).URL)
 	const background = `getComputedStyle(document.body).backgroundColor`
-	p.theme("light")
-	light := eval[string](p, background)
-	p.theme("dark")
-	dark := eval[string](p, background)
+	p.Theme("light")
+	light := browsertest.Eval[string](p, background)
+	p.Theme("dark")
+	dark := browsertest.Eval[string](p, background)
 	if light == dark {
 		t.Fatalf("both themes have the background %s", light)
 	}
-	p.wait(`document.querySelector("#theme").textContent === "Light theme"`)
-	p.click("#theme")
-	if got := eval[string](p, background); got != light {
+	p.Wait(`document.querySelector("#theme").textContent === "Light theme"`)
+	p.Click("#theme")
+	if got := browsertest.Eval[string](p, background); got != light {
 		t.Errorf("the button gives the background %s, want %s", got, light)
 	}
-	p.do(chromedp.Reload())
-	if got := eval[string](p, background); got != light {
+	p.Do(chromedp.Reload())
+	if got := browsertest.Eval[string](p, background); got != light {
 		t.Errorf("the choice is forgotten: background %s, want %s", got, light)
 	}
 }
@@ -81,16 +83,16 @@ func TestThemes(t *testing.T) {
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
-	p.join("orders")
-	p.waitState("orders", "open")
-	p.send("hello")
-	p.waitNewest("hello")
+	p := browsertest.OpenDemo(t, r.URL)
+	p.Join("orders")
+	p.WaitState("orders", "open")
+	p.Send("hello")
+	p.WaitNewest("hello")
 	r.end(1009, "too big")
-	p.waitState("orders", "closed")
+	p.WaitState("orders", "closed")
 	for _, theme := range []string{"light", "dark"} {
-		p.theme(theme)
-		if got := eval[[]string](p, lowContrast); len(got) > 0 {
+		p.Theme(theme)
+		if got := browsertest.Eval[[]string](p, lowContrast); len(got) > 0 {
 			t.Errorf("%s: text of low contrast:\n%s", theme, strings.Join(got, "\n"))
 		}
 	}
@@ -127,18 +129,18 @@ const lowContrast = `(() => {
 func TestNarrowScreens(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
+	p := browsertest.OpenDemo(t, r.URL)
 	long := strings.Repeat("unbroken", 200)
-	p.join(long[:200])
-	p.wait(`document.querySelectorAll("#channels [data-state=open]").length === 2`)
+	p.Join(long[:200])
+	p.Wait(`document.querySelectorAll("#channels [data-state=open]").length === 2`)
 	r.message("WebsocketMessage", "chat", long, map[string]any{"sub": long, "scope": long})
 	r.message(long, metaChannel, long, map[string]any{"sub": long})
-	p.waitNewest(long)
-	p.wait(`document.querySelectorAll("#events li").length === 4`)
-	p.click("#messages article:last-child summary")
+	p.WaitNewest(long)
+	p.Wait(`document.querySelectorAll("#events li").length === 4`)
+	p.Click("#messages article:last-child summary")
 	for _, width := range []int64{320, 390, 700, 900, 1280, 1920} {
-		p.do(chromedp.EmulateViewport(width, 844))
-		if got := eval[int64](p, `document.documentElement.scrollWidth`); got > width {
+		p.Size(width, 844, 1)
+		if got := browsertest.Eval[int64](p, `document.documentElement.scrollWidth`); got > width {
 			t.Errorf("at %d px the page is %d px wide", width, got)
 		}
 	}
@@ -148,10 +150,10 @@ func TestNarrowScreens(t *testing.T) {
 func TestAccessibleNames(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
-	p.send("hello")
-	p.waitNewest("hello")
-	tree, err := chromedp.Run(p.ctx, func(ctx context.Context, target *chromedp.Target) (accessibility.GetFullAXTreeResult, error) {
+	p := browsertest.OpenDemo(t, r.URL)
+	p.Send("hello")
+	p.WaitNewest("hello")
+	tree, err := chromedp.Run(p.Ctx, func(ctx context.Context, target *chromedp.Target) (accessibility.GetFullAXTreeResult, error) {
 		return cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	})
 	if err != nil {

@@ -143,7 +143,8 @@ func newSession(u *url.URL) (s *session, refusal string) {
 			s.channels = append(s.channels, channel)
 		}
 	}
-	if bound.Exp != 0 && bound.Exp < float64(time.Now().Unix()) {
+	// A minute of leeway, so that a test of a token that is about to expire need not hurry.
+	if bound.Exp != 0 && bound.Exp < float64(time.Now().Add(-time.Minute).Unix()) {
 		return nil, "Token expired"
 	}
 	if !slices.Contains([]string{"r", "w", "rw"}, bound.Mode) {

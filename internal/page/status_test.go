@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"pgws/internal/page"
+	"pgws/internal/page/browsertest"
 )
 
 func TestStatusAnswers(t *testing.T) {
@@ -60,16 +59,14 @@ func TestStatusAnswers(t *testing.T) {
 func TestStatusInTheBrowser(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, page.Status(page.StatusOptions{Version: "1.2.3", Ready: func() error { return nil }}))
-	p := open(t, r.URL)
-	if got := eval[string](p, `getComputedStyle(document.querySelector("main")).borderRadius`); got != "14px" {
+	p := browsertest.Open(t, r.URL)
+	if got := browsertest.Eval[string](p, `getComputedStyle(document.querySelector("main")).borderRadius`); got != "14px" {
 		t.Errorf("the style is not in use: border radius %s", got)
 	}
-	if got := eval[string](p, `document.querySelector("#state").dataset.ready`); got != "true" {
+	if got := browsertest.Eval[string](p, `document.querySelector("#state").dataset.ready`); got != "true" {
 		t.Errorf("data-ready is %q", got)
 	}
-	p.picture("status-light")
-	p.theme("dark")
-	p.do(chromedp.EmulateViewport(390, 844))
-	p.want(`document.documentElement.scrollWidth <= 390`)
-	p.picture("status-390-dark")
+	p.Theme("dark")
+	p.Size(390, 844, 1)
+	p.Want(`document.documentElement.scrollWidth <= 390`)
 }

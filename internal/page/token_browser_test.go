@@ -4,25 +4,25 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"pgws/internal/page/browsertest"
 )
 
 func TestEditedClaims(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
-	before := eval[string](p, `document.querySelector("#token").textContent`)
+	p := browsertest.OpenDemo(t, r.URL)
+	before := browsertest.Eval[string](p, `document.querySelector("#token").textContent`)
 
-	p.enter("#claims", `{"mode":"rw","sub":"ada","team":{"id":7}}`)
-	p.click("#claims-apply")
-	p.wait(`document.querySelector("#status").textContent.startsWith("Signed.")`)
-	p.waitState("chat", "open")
-	p.send("it is me")
-	p.wait(newest + `?.querySelector(".from").textContent === "ada"`)
-	p.want(newest + `.dataset.own === "true"`)
-	p.want(newest + `.querySelector("summary").textContent.includes('team {"id":7}')`)
-	p.want(`document.querySelector("#token-life").textContent === "Never expires"`)
-	p.want(`document.querySelector("#step-claims").dataset.done === "true"`)
-	if after := eval[string](p, `document.querySelector("#token").textContent`); after == before {
+	p.Claim(`{"mode":"rw","sub":"ada","team":{"id":7}}`)
+	p.WaitState("chat", "open")
+	p.Send("it is me")
+	p.Wait(browsertest.Newest + `?.querySelector(".from").textContent === "ada"`)
+	p.WantNewest(`.dataset.own === "true"`)
+	p.WantNewest(`.querySelector("summary").textContent.includes('team {"id":7}')`)
+	p.Want(`document.querySelector("#token-life").textContent === "Never expires"`)
+	p.Want(`document.querySelector("#step-claims").dataset.done === "true"`)
+	if after := browsertest.Eval[string](p, `document.querySelector("#token").textContent`); after == before {
 		t.Error("the token shown is still the old one")
 	}
 
@@ -32,23 +32,23 @@ func TestEditedClaims(t *testing.T) {
 		`[]`:               "The claims must be a JSON object.",
 		`{"unsignable":1}`: "this claim has the wrong type",
 	} {
-		p.enter("#claims", claims)
-		p.click("#claims-apply")
-		p.wait(fmt.Sprintf(`document.querySelector("#claims-problem").textContent.includes(%q)`, problem))
-		p.want(`document.querySelector("#claims").getAttribute("aria-invalid") === "true"`)
-		p.want(`document.querySelector('[data-connection="chat"]').dataset.state === "open"`)
+		p.Enter("#claims", claims)
+		p.Click("#claims-apply")
+		p.Wait(fmt.Sprintf(`document.querySelector("#claims-problem").textContent.includes(%q)`, problem))
+		p.Want(`document.querySelector("#claims").getAttribute("aria-invalid") === "true"`)
+		p.Want(`document.querySelector('[data-connection="chat"]').dataset.state === "open"`)
 	}
-	p.send("still me")
-	p.waitNewest("still me")
-	p.want(newest + `.querySelector(".from").textContent === "ada"`)
+	p.Send("still me")
+	p.WaitNewest("still me")
+	p.WantNewest(`.querySelector(".from").textContent === "ada"`)
 
-	p.click("#preset-receive")
-	p.wait(`document.querySelector("#claims").value.includes('"mode": "r"')`)
-	p.waitState("chat", "open")
-	p.send("nobody hears this")
-	p.wait(`document.querySelector("#status").textContent.startsWith("Not sent: mode “r” only receives")`)
-	p.click("#preset-reset")
-	p.wait(`document.querySelector("#claims").value.includes('"exp"')`)
+	p.Click("#preset-receive")
+	p.Wait(`document.querySelector("#claims").value.includes('"mode": "r"')`)
+	p.WaitState("chat", "open")
+	p.Send("nobody hears this")
+	p.Wait(`document.querySelector("#status").textContent.startsWith("Not sent: mode “r” only receives")`)
+	p.Click("#preset-reset")
+	p.Wait(`document.querySelector("#claims").value.includes('"exp"')`)
 }
 
 func TestRefusedClaims(t *testing.T) {
@@ -61,13 +61,12 @@ func TestRefusedClaims(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := openDemo(t, newRelay(t, nil))
-			p.enter("#claims", tt.claims)
-			p.click("#claims-apply")
-			p.waitState("chat", "closed")
-			p.want(fmt.Sprintf(`document.querySelector('[data-connection="chat"] .channel-detail').textContent.includes(%q)`, tt.detail))
-			p.send("hello")
-			p.wait(`document.querySelector("#status").textContent === "Not sent: chat is not open."`)
+			p := browsertest.OpenDemo(t, newRelay(t, nil).URL)
+			p.Claim(tt.claims)
+			p.WaitState("chat", "closed")
+			p.Want(fmt.Sprintf(`document.querySelector('[data-connection="chat"] .channel-detail').textContent.includes(%q)`, tt.detail))
+			p.Send("hello")
+			p.Wait(`document.querySelector("#status").textContent === "Not sent: chat is not open."`)
 		})
 	}
 }
@@ -75,32 +74,29 @@ func TestRefusedClaims(t *testing.T) {
 func TestAllChannelsOfTheToken(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
-	p.enter("#claims", `{"mode":"rw","sub":"ada","channel":"a","channels":["a","b"]}`)
-	p.click("#claims-apply")
-	p.waitState("chat", "closed")
-	p.join("")
-	p.waitState("all of the token", "open")
-	p.send("to both")
-	p.wait(`document.querySelectorAll('#messages article[data-own="true"]').length === 2`)
-	p.want(`[...document.querySelectorAll("#messages article")].map((a) => a.dataset.channel).join() === "a,b"`)
+	p := browsertest.OpenDemo(t, r.URL)
+	p.Claim(`{"mode":"rw","sub":"ada","channel":"a","channels":["a","b"]}`)
+	p.WaitState("chat", "closed")
+	p.Join("")
+	p.WaitState("all of the token", "open")
+	p.Send("to both")
+	p.Wait(`document.querySelectorAll('#messages article[data-own="true"]').length === 2`)
+	p.Want(`[...document.querySelectorAll("#messages article")].map((a) => a.dataset.channel).join() === "a,b"`)
 }
 
 func TestExpiredToken(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	p := openDemo(t, r)
-	p.enter("#claims", fmt.Sprintf(`{"mode":"rw","sub":"ada","exp":%d}`, time.Now().Unix()+2))
-	p.click("#claims-apply")
-	p.wait(`document.querySelector("#status").textContent.startsWith("Signed.")`)
-	p.waitState("chat", "open")
-	p.wait(`document.querySelector("#token-life").textContent === "Expired"`)
+	p := browsertest.OpenDemo(t, r.URL)
+	p.Claim(fmt.Sprintf(`{"mode":"rw","sub":"ada","exp":%d}`, time.Now().Unix()+2))
+	p.WaitState("chat", "open")
+	p.Wait(`document.querySelector("#token-life").textContent === "Expired"`)
 	r.end(3001, "JWT expired")
-	p.waitState("chat", "closed")
-	p.want(`document.querySelector('[data-connection="chat"]').dataset.code === "3001"`)
-	p.want(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
-	p.click(`[data-connection="chat"] .channel-reconnect`)
-	p.waitState("chat", "open")
-	p.want(`document.querySelector("#token-life").textContent === "Expires in 60 min"`)
-	p.want(`document.querySelector("#status").textContent.startsWith("The token had expired")`)
+	p.WaitState("chat", "closed")
+	p.Want(`document.querySelector('[data-connection="chat"]').dataset.code === "3001"`)
+	p.Want(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
+	p.Click(`[data-connection="chat"] .channel-reconnect`)
+	p.WaitState("chat", "open")
+	p.Want(`document.querySelector("#token-life").textContent === "Expires in 60 min"`)
+	p.Want(`document.querySelector("#status").textContent.startsWith("The token had expired")`)
 }

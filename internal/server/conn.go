@@ -52,38 +52,56 @@ type conn struct {
 	timer // the keeper's
 }
 
-func (s *Server) newConn(netConn net.Conn, grant *auth.Grant, early []byte) *conn {
-	c := &conn{server: s, net: netConn, grant: grant}
+// newConn returns a connection with its channels open, which begin lets write.
+func (s *Server) newConn(grant *auth.Grant) *conn {
+	c := &conn{server: s, grant: grant}
 	c.index = -1
+	c.session = s.Hub.NewSession(c)
+	if grant.Receive {
+		c.session.Subscribe(grant.Channels...)
+	}
+	return c
+}
+
+// begin starts the session on an upgraded connection. The bytes of early have
+// come already.
+func (c *conn) begin(netConn net.Conn, early []byte) {
+	s := c.server
+	c.net = netConn
 	if direct, ok := netConn.(syscall.Conn); ok {
 		if raw, err := direct.SyscallConn(); err == nil {
 			c.raw = raw
 		}
 	}
 	c.frames.init(c, s.MaxMessageBytes, early)
-	c.session = s.Hub.NewSession(c)
-	return c
-}
-
-// serve reads until the connection ends.
-func (c *conn) serve() {
-	s := c.server
+	s.opened.Add(1)
 	s.Observer.SessionOpened()
-	if c.grant.Receive {
-		c.session.Subscribe(c.grant.Channels...)
-	}
 	c.seen.Store(s.keeper.now())
 	s.keeper.add(c)
+	c.session.Start()
 	if !s.Open() { // Run may have closed all others before this one was added
 		c.close(ws.StatusGoingAway, "server is stopping")
 	}
 	c.announce()
-	c.end(c.read())
+}
+
+// serve reads until the connection ends.
+func (c *conn) serve() {
+	defer c.server.reading.Done()
+	err := c.read()
+	c.finish(err)
+}
+
+// finish ends the session after reading has ended with err.
+func (c *conn) finish(err error) {
+	s := c.server
+	c.end(err)
 	s.keeper.remove(c)
 	c.session.Detach()
 	s.closeNet(c.net)
-	s.Observer.SessionClosed(int(c.closed()))
-	s.Log.Debug("session closed", "code", int(c.closed()))
+	code := int(c.closed())
+	s.Observer.SessionClosed(code)
+	s.Log.Debug("session closed", "code", code)
 }
 
 // announce tells the meta channel of the session.
@@ -203,10 +221,8 @@ func (c *conn) end(err error) {
 	var answer *closeReceived
 	switch {
 	case errors.As(err, &wrong):
-		c.close(wrong.code, wrong.reason)
-		// Closing with unread input would reset the connection and the client
-		// might never see why. The keeper ends this.
-		_, _ = io.Copy(io.Discard, c.net)
+		<-c.close(wrong.code, wrong.reason)
+		c.drain()
 	case errors.As(err, &answer):
 		if c.closed() == 0 {
 			<-c.close(answer.code, "")
@@ -214,6 +230,21 @@ func (c *conn) end(err error) {
 	default:
 		c.abandon(ws.StatusAbnormalClosure)
 	}
+}
+
+// halfCloser is a connection whose sending side can be closed alone.
+type halfCloser interface{ CloseWrite() error }
+
+// drain reads on until the client closes: closing with unread input would
+// reset the connection, and the client might never see why. The keeper limits it.
+func (c *conn) drain() {
+	if half, ok := c.net.(halfCloser); ok {
+		if err := half.CloseWrite(); err != nil {
+			return
+		}
+	}
+	// Whatever comes, and however it ends, the session is over.
+	_, _ = io.Copy(io.Discard, c.net)
 }
 
 // abandon marks a connection as closed without a word.

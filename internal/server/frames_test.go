@@ -78,6 +78,7 @@ func TestFrames(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.expectClose(t, test.code)
+			p.expectEnd(t) // without waiting for the client
 			report(t, p.Close())
 			if code := r.awaitClosed(t); code != int(test.code) {
 				t.Errorf("counted %d, want %d", code, test.code)

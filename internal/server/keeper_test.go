@@ -21,9 +21,9 @@ func (r *rig) pipe(t *testing.T, grant *auth.Grant) (*peer, func()) {
 	near, far := net.Pipe()
 	grant.Claims = `{"mode":"rw"}`
 	r.enter()
-	c := r.newConn(near, grant, nil)
+	c := r.newConn(grant)
 	var serving sync.WaitGroup
-	serving.Go(func() { defer r.reading.Done(); c.serve() })
+	serving.Go(func() { c.begin(near, nil); c.serve() })
 	return &peer{Conn: far, in: bufio.NewReader(far)}, serving.Wait
 }
 

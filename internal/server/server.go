@@ -8,12 +8,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -64,7 +66,9 @@ type Options struct {
 // Server opens and keeps sessions.
 type Server struct {
 	Options
-	keeper *keeper
+	keeper  *keeper
+	opened  atomic.Uint64
+	running chan struct{}
 
 	mu      sync.Mutex
 	open    bool           // Run has begun, and does not stop yet
@@ -79,7 +83,7 @@ func New(o Options) *Server {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = DefaultWriteTimeout
 	}
-	return &Server{Options: o, keeper: newKeeper()}
+	return &Server{Options: o, keeper: newKeeper(), running: make(chan struct{})}
 }
 
 // Middleware takes websocket requests and leaves all others to next.
@@ -118,8 +122,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, pattern)
 		return
 	}
+	// The channels are opened first: who has the answer misses nothing.
+	c := s.newConn(grant)
 	netConn, buffered, _, err := ws.HTTPUpgrader{}.Upgrade(r, w)
 	if err != nil {
+		c.session.Detach()
 		s.reading.Done()
 		s.Observer.Refused("handshake")
 		s.Log.Info("refused", "route", pattern, "reason", "handshake", "error", err, "remote", r.RemoteAddr)
@@ -133,12 +140,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		early = nil
 	}
-	c := s.newConn(netConn, grant, append([]byte(nil), early...))
 	s.Log.Debug("session opened", "route", pattern, "channels", len(grant.Channels), "remote", r.RemoteAddr)
-	go func() {
-		defer s.reading.Done()
-		c.serve()
-	}()
+	// All that needs a deep stack is done here: the reader's own stays small.
+	c.begin(netConn, bytes.Clone(early))
+	go c.serve()
 }
 
 // enter counts one more reader while sessions may be opened.
@@ -159,6 +164,12 @@ func (s *Server) Open() bool {
 	defer s.mu.Unlock()
 	return s.open
 }
+
+// Running is closed when Run has begun and sessions may be opened.
+func (s *Server) Running() <-chan struct{} { return s.running }
+
+// Opened returns how many sessions have been opened so far.
+func (s *Server) Opened() uint64 { return s.opened.Load() }
 
 func (s *Server) setOpen(open bool) {
 	s.mu.Lock()
@@ -210,6 +221,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var keeper sync.WaitGroup
 	keeper.Go(func() { s.keeper.run(keeping) })
 	s.setOpen(true)
+	close(s.running)
 	<-ctx.Done()
 	s.setOpen(false)
 	code, reason := ws.StatusGoingAway, "server is stopping"

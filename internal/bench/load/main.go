@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -64,7 +65,7 @@ func run(ctx context.Context, arguments []string, out, errOut io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	measurement, ok := chosen.Selected().Target.Addr().Interface().(bench.Measurement)
+	measurement, ok := reflect.TypeAssert[bench.Measurement](chosen.Selected().Target.Addr())
 	if !ok {
 		return fmt.Errorf("%s is no measurement", chosen.Command())
 	}

@@ -20,7 +20,7 @@ import (
 
 const (
 	startTimeout  = 30 * time.Second // for the server to be ready
-	stopTimeout   = 15 * time.Second // for it to end gently
+	stopTimeout   = 15 * time.Second // for its gentle end
 	pollInterval  = 20 * time.Millisecond
 	listenChannel = "postgres-websockets-listener"
 )
@@ -72,7 +72,7 @@ func (o *own) startServer(ctx context.Context, program string, errOut io.Writer)
 	}
 	o.address, o.admin = net.JoinHostPort("127.0.0.1", ports[0]), net.JoinHostPort("127.0.0.1", ports[1])
 	ctx, o.end = context.WithCancel(context.WithoutCancel(ctx))
-	o.command = exec.CommandContext(ctx, program, "serve") //nolint:gosec // We have built it.
+	o.command = exec.CommandContext(ctx, program, "serve")
 	o.command.Env = append(os.Environ(), "PGWS_DB_URI="+o.cluster.URI(), "PGWS_JWT_SECRET="+o.secret,
 		"PGWS_HOST=127.0.0.1", "PGWS_PORT="+ports[0], "PGWS_ADMIN_ADDR="+o.admin, "PGWS_LISTEN_CHANNEL="+listenChannel,
 		"PGWS_CHECK_LISTENER_INTERVAL=", "PGWS_LOG_LEVEL=warn")
@@ -87,17 +87,24 @@ func (o *own) startServer(ctx context.Context, program string, errOut io.Writer)
 	return nil
 }
 
-// freePorts returns two ports that nobody uses.
+// freePorts returns two ports that nobody uses. Both are held until both are known, so that they differ.
 func freePorts(ctx context.Context) (ports [2]string, err error) {
+	var listeners [2]net.Listener
 	for i := range ports {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return ports, fmt.Errorf("a free port: %w", err)
+		if listeners[i], err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			break
 		}
-		defer listener.Close() // Both are held until both are known.
-		if _, ports[i], err = net.SplitHostPort(listener.Addr().String()); err != nil {
-			return ports, fmt.Errorf("a free port: %w", err)
+		_, port, _ := net.SplitHostPort(listeners[i].Addr().String())
+		ports[i] = port
+	}
+	errs := []error{err}
+	for _, listener := range listeners {
+		if listener != nil {
+			errs = append(errs, listener.Close())
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return ports, fmt.Errorf("a free port: %w", err)
 	}
 	return ports, nil
 }

@@ -43,10 +43,22 @@ export function parse(raw) {
   return {
     channel,
     event: typeof event === "string" ? event : "",
-    text: typeof payload === "string" ? payload : payload === undefined ? raw : JSON.stringify(payload),
+    text: typeof payload === "string" ? payload : payload === undefined ? raw : JSON.stringify(exactly(raw).payload),
     claims: claims !== null && typeof claims === "object" ? claims : null,
     raw,
   };
+}
+
+/**
+ * JSON that is to be written again: its numbers keep their digits, such as 17.50 or an id above 2^53. A browser without
+ * rawJSON rounds them.
+ * @param {string} text @returns {any}
+ */
+export function exactly(text) {
+  /** @type {any} */
+  const json = JSON;
+  if (!json.rawJSON) return JSON.parse(text);
+  return json.parse(text, (_, value, { source }) => (typeof value === "number" ? json.rawJSON(source) : value));
 }
 
 /** The channels that a token with these claims is bound to; none: every channel is open to it. @param {Claims} claims */

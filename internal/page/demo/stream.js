@@ -1,6 +1,7 @@
 // The stream of messages: all channels or one, the newest KEPT of each, drawn once a frame however many arrive.
 
 import { duration, timeOfDay } from "./clock.js";
+import { exactly } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Message} Message */
 
@@ -194,7 +195,7 @@ export class Stream {
   #unfold(details) {
     const message = this.#messages.get(/** @type {Element} */ (details.closest("article")));
     if (!details.open || !message) return;
-    fill(details, "pre", message.channel ? JSON.stringify(JSON.parse(message.raw), null, 2) : message.raw);
+    fill(details, "pre", message.channel ? JSON.stringify(exactly(message.raw), null, 2) : message.raw);
   }
 
   /** Tells a screen reader of the entry, together with those that follow within ANNOUNCE_EVERY. @param {Entry} entry */
