@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"testing"
 	"time"
@@ -25,9 +26,7 @@ func run(t *testing.T, settings map[string]string) (*app.App, string) {
 	t.Helper()
 	uri := pgtest.Database(t)
 	values := map[string]string{"PGWS_DB_URI": uri, "PGWS_JWT_SECRET": secret, "PGWS_PORT": "0", "PGWS_HOST": "127.0.0.1"}
-	for name, value := range settings {
-		values[name] = value
-	}
+	maps.Copy(values, settings)
 	c, err := config.Read(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
 	if err != nil {
 		t.Fatal(err)

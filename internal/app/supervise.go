@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pgws/internal/server"
 )
@@ -50,10 +51,10 @@ func supervise(ctx context.Context, services []service, started func()) error {
 		cause = fmt.Errorf("%w: %w", server.ErrRestart, failure)
 	}
 	var failures []error
-	for i := len(up) - 1; i >= 0; i-- {
-		up[i].stop(cause)
-		if err := <-up[i].done; err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", up[i].name, err))
+	for _, r := range slices.Backward(up) {
+		r.stop(cause)
+		if err := <-r.done; err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", r.name, err))
 		}
 	}
 	return errors.Join(failures...)

@@ -84,17 +84,10 @@ func (l *Listener) Up() bool { return l.up.Load() }
 // the first connection cannot be made, and with ErrListenerLost.
 func (l *Listener) Run(ctx context.Context) error {
 	conn, err := l.connectAtStart(ctx)
-	if ctx.Err() != nil {
-		if conn != nil {
-			l.close(conn)
-		}
-		return nil
+	if err == nil {
+		close(l.listening)
 	}
-	if err != nil {
-		return err
-	}
-	close(l.listening)
-	for {
+	for err == nil {
 		l.setUp(true)
 		lost := l.receive(ctx, conn)
 		l.setUp(false)
@@ -106,12 +99,15 @@ func (l *Listener) Run(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", ErrListenerLost, lost)
 		}
 		l.Log.Warn("the listener's connection is lost; notifications sent before it is back are missed", "error", lost)
-		if conn, err = l.reconnect(ctx); err != nil {
-			return nil // ctx is done: nothing else ends reconnecting
+		if conn, err = l.reconnect(ctx); err == nil {
+			l.Observer.Reconnected()
+			l.Log.Info("the listener is connected again")
 		}
-		l.Observer.Reconnected()
-		l.Log.Info("the listener is connected again")
 	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func (l *Listener) setUp(up bool) {

@@ -223,19 +223,17 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 	slow := time.NewTimer(slowTransaction)
 	defer slow.Stop()
 	var started time.Time // of the last transaction
+	patience := time.NewTimer(time.Hour)
+	patience.Stop()
 	stop := ctx.Done()
 	for {
 		select {
 		case <-stop:
 			stop = nil
-			timeout := flushTimeout
-			if errors.Is(context.Cause(ctx), ErrListenerLost) {
-				timeout = lostTimeout
-			}
-			defer time.AfterFunc(timeout, giveUp).Stop()
-			n.mu.Lock()
-			n.stopped = true
-			n.mu.Unlock()
+			n.refuseMore()
+			patience.Reset(flushLimit(ctx))
+		case <-patience.C:
+			giveUp()
 		case <-n.wake:
 		case <-slow.C:
 		case <-sending.Done():
@@ -255,6 +253,21 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 			slow.Reset(slowTransaction)
 		}
 	}
+}
+
+// flushLimit is how long to go on after the end was asked for.
+func flushLimit(ctx context.Context) time.Duration {
+	if errors.Is(context.Cause(ctx), ErrListenerLost) {
+		return lostTimeout
+	}
+	return flushTimeout
+}
+
+// refuseMore ends the acceptance of messages.
+func (n *Notifier) refuseMore() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped = true
 }
 
 // next takes a batch if it is time for one, and reports whether all is done.

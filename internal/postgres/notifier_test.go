@@ -17,7 +17,7 @@ import (
 )
 
 // notify runs a notifier until the test ends.
-func notify(t *testing.T, uri string, change func(*NotifierOptions)) (*Notifier, *heard, <-chan error) {
+func notify(t *testing.T, uri string, change func(*NotifierOptions)) (*Notifier, *heard) {
 	t.Helper()
 	h := newHeard()
 	o := NotifierOptions{
@@ -27,7 +27,8 @@ func notify(t *testing.T, uri string, change func(*NotifierOptions)) (*Notifier,
 		change(&o)
 	}
 	n := NewNotifier(o)
-	return n, h, run(t, n.Run)
+	run(t, n.Run)
+	return n, h
 }
 
 func message(text string) hub.Message {
@@ -66,7 +67,7 @@ func TestNotifierSends(t *testing.T) {
 	uri := pgtest.Database(t)
 	h, _ := listen(t, uri, nil)
 	h.awaitUp(t, true)
-	n, counts, _ := notify(t, uri, nil)
+	n, counts := notify(t, uri, nil)
 	start := time.Now()
 	var sending sync.WaitGroup
 	for s := range senders {
@@ -120,7 +121,7 @@ func TestNotifierSeveralChannels(t *testing.T) {
 	uri := pgtest.Database(t)
 	h, _ := listen(t, uri, nil)
 	h.awaitUp(t, true)
-	n, _, _ := notify(t, uri, nil)
+	n, _ := notify(t, uri, nil)
 	m := message("x")
 	m.Channels = []string{"a", "b"}
 	publish(t, n, m)
@@ -137,7 +138,7 @@ func TestNotifierMeasures(t *testing.T) {
 	uri := pgtest.Database(t)
 	h, _ := listen(t, uri, nil)
 	h.awaitUp(t, true)
-	n, _, _ := notify(t, uri, nil)
+	n, _ := notify(t, uri, nil)
 	m := message("")
 	room := maxPayloadBytes - len(m.AppendJSON(nil, "c", false))
 	m.Text = bytes.Repeat([]byte("x"), room+1)
@@ -165,7 +166,7 @@ func TestNotifierOutage(t *testing.T) {
 			t.Parallel()
 			cluster := pgtest.Private(t, devpg.Options{})
 			uri := cluster.URI()
-			n, _, _ := notify(t, uri, func(o *NotifierOptions) { o.QueueBytes = 64 << 10 })
+			n, _ := notify(t, uri, func(o *NotifierOptions) { o.QueueBytes = 64 << 10 })
 			h, _ := listen(t, uri, nil)
 			h.awaitUp(t, true)
 			publish(t, n, message("0"))
@@ -213,7 +214,7 @@ func TestNotifierLosesNothing(t *testing.T) {
 	uri := pgtest.Database(t)
 	h, _ := listen(t, uri, nil)
 	h.awaitUp(t, true)
-	n, _, _ := notify(t, uri, nil)
+	n, _ := notify(t, uri, nil)
 	db := connect(t, uri)
 	sender := new(hub.Session)
 	for i := range count {
@@ -279,7 +280,7 @@ func TestNotifierOtherEncoding(t *testing.T) {
 	uri := fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, config.Password, config.Host, config.Port, name)
 	h, _ := listen(t, uri, func(o *ListenerOptions) { o.Channel = "plain" })
 	h.awaitUp(t, true)
-	n, _, _ := notify(t, uri, func(o *NotifierOptions) { o.Channel = "plain" })
+	n, _ := notify(t, uri, func(o *NotifierOptions) { o.Channel = "plain" })
 	const text = "ü and 😀"
 	<-n.Ready()
 	for range 2 {
@@ -329,7 +330,7 @@ func TestNotifierUsesItsConnections(t *testing.T) {
 	if _, err := p.Toxics.AddToxicJson(strings.NewReader(`{"type":"latency","stream":"downstream","attributes":{"latency":100}}`)); err != nil {
 		t.Fatal(err)
 	}
-	n, _, _ := notify(t, proxied, func(o *NotifierOptions) { o.Connections = connections })
+	n, _ := notify(t, proxied, func(o *NotifierOptions) { o.Connections = connections })
 	<-n.Ready()
 	sent := 0
 	for deadline := time.Now().Add(20 * time.Second); n.pool.Stat().TotalConns() < connections || sent < 100; sent++ {

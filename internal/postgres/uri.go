@@ -30,8 +30,7 @@ const maxPayloadBytes = 7999
 func ParseURI(uri string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(uri)
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
 			return nil, fmt.Errorf("a file that the connection string names: %w", path)
 		}
 		return nil, errors.New("neither a valid connection URI nor a keyword/value string" +

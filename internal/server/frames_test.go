@@ -119,8 +119,7 @@ func readFrames(data []byte, early int, size func() int) (got []string, end stri
 	for {
 		op, payload, err := c.frames.next()
 		if err != nil {
-			var wrong *closeError
-			if errors.As(err, &wrong) {
+			if wrong, ok := errors.AsType[*closeError](err); ok {
 				return got, wrong.Error()
 			}
 			return got, "end"

@@ -118,7 +118,7 @@ func (k *keeper) take() (*conn, time.Duration) {
 		return nil, time.Hour
 	}
 	c := k.conns[0]
-	if wait := c.due.Sub(time.Now()); wait > 0 {
+	if wait := time.Until(c.due); wait > 0 {
 		return nil, wait
 	}
 	return c, 0

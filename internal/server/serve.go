@@ -45,7 +45,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = h.Close()
 	}
-	<-failed
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	if err != nil {
 		return fmt.Errorf("server: stop serving: %w", err)
 	}

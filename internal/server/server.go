@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ const (
 	DefaultWriteTimeout    = 10 * time.Second
 )
 
-// ErrRestart, as the cause of Run's context, closes sessions with 1012 (service
+// ErrRestart as the cause of Run's context closes sessions with 1012 (service
 // restart) rather than 1001 (going away).
 var ErrRestart = errors.New("server: restart")
 
@@ -184,8 +185,7 @@ func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, pattern str
 
 func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, pattern string, err error) {
 	status, reason := http.StatusUnauthorized, "bad_token"
-	var refusal *auth.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*auth.Refusal](err); ok {
 		reason = refusal.Reason
 		if refusal.Forbidden {
 			status = http.StatusForbidden
@@ -239,10 +239,10 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) closeAll(code ws.StatusCode, reason string) {
 	conns := s.keeper.all()
 	pause := min(closePause, longestSpread*closeBatch/time.Duration(max(len(conns), 1)))
-	for i, c := range conns {
-		if i > 0 && i%closeBatch == 0 {
-			time.Sleep(pause)
+	for batch := range slices.Chunk(conns, closeBatch) {
+		for _, c := range batch {
+			c.close(code, reason)
 		}
-		c.close(code, reason)
+		<-time.After(pause)
 	}
 }
