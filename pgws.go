@@ -31,6 +31,9 @@ type Options struct {
 	DatabaseURI string
 	// Secret verifies tokens (PGWS_JWT_SECRET); required.
 	Secret string
+	// RequireChannels is the strict mode (PGWS_REQUIRE_CHANNELS): a token without
+	// channels opens none.
+	RequireChannels bool
 	// ListenChannel is the database channel (PGWS_LISTEN_CHANNEL).
 	ListenChannel string
 	// MetaChannel is told of each connection opened (PGWS_META_CHANNEL).
@@ -102,6 +105,9 @@ func (o *Options) values() map[string]string {
 		if number != 0 {
 			values[name] = strconv.Itoa(number)
 		}
+	}
+	if o.RequireChannels {
+		values["PGWS_REQUIRE_CHANNELS"] = "True"
 	}
 	if o.WriteTimeout != 0 {
 		values["PGWS_WRITE_TIMEOUT"] = o.WriteTimeout.String()

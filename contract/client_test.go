@@ -138,8 +138,8 @@ func (c *client) next() ws.Frame {
 		c.early = c.early[1:]
 		return f
 	}
+	check(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
 	for {
-		check(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
 		f, err := ws.ReadFrame(c.in)
 		if err != nil {
 			c.t.Fatalf("read a frame: %v", err)

@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -119,8 +120,11 @@ func TestRetries(t *testing.T) {
 func refuseAll(l net.Listener, came chan<- time.Time) error {
 	for {
 		conn, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		came <- time.Now()
 		if err := conn.Close(); err != nil {

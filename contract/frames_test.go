@@ -48,7 +48,7 @@ func closeWith(code int, reason string) []byte {
 func join(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
 
 // What RFC 6455 forbids ends the connection with the code that it asks for, whatever the client may do.
-func TestForbiddenFrames(t *testing.T) {
+func TestForbiddenFrames(t *testing.T) { //nolint:tparallel // The subtests have nothing to wait for.
 	t.Parallel()
 	const protocol, notUTF8, tooBig = ws.StatusProtocolError, ws.StatusInvalidFramePayloadData, ws.StatusMessageTooBig
 	type forbidden struct {

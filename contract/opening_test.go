@@ -86,7 +86,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // Which channels a path and a token open. The meta channel tells.
-func TestChannels(t *testing.T) {
+func TestChannels(t *testing.T) { //nolint:tparallel // The meta channel tells of one after the other.
 	t.Parallel()
 	s := start(t, env{"PGWS_META_CHANNEL": "meta"})
 	all := token(`{"mode":"r","channels":["b","c","b"],"channel":"a"}`)
@@ -116,7 +116,6 @@ func TestChannels(t *testing.T) {
 		"a percent-encoded token":     {"/chat/" + strings.ReplaceAll(token(anybody), ".", "%2E"), "chat"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Not parallel: the meta channel tells of one after the other.
 			meta := s.dial(t, "/meta/"+token(`{"mode":"r"}`))
 			meta.receiveMessage() // of itself
 			s.dial(t, tc.path)

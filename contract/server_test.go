@@ -7,6 +7,7 @@ package contract_test
 
 import (
 	"bytes"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -235,6 +236,7 @@ func (p *program) await(t *testing.T, o *output, pattern string) (match []string
 type server struct {
 	*program
 	addr    string // HOST:PORT
+	admin   string // PGWS_ADMIN_ADDR
 	uri     string // of its database
 	channel string // PGWS_LISTEN_CHANNEL
 }
@@ -255,13 +257,11 @@ func start(t *testing.T, settings env) *server {
 func startBinary(t *testing.T, path string, settings env) *server {
 	t.Helper()
 	variables := defaults()
-	for name, value := range settings {
-		variables[name] = value
-	}
+	maps.Copy(variables, settings)
 	if variables["PGWS_DB_URI"] == "" {
 		variables["PGWS_DB_URI"] = pgtest.Database(t)
 	}
-	s := &server{uri: variables["PGWS_DB_URI"], channel: "postgres-websockets-listener"}
+	s := &server{uri: variables["PGWS_DB_URI"], admin: variables["PGWS_ADMIN_ADDR"], channel: "postgres-websockets-listener"}
 	if name := variables["PGWS_LISTEN_CHANNEL"]; name != "" {
 		s.channel = name
 	}

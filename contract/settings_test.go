@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -85,9 +86,7 @@ func TestBadSettings(t *testing.T) {
 			variables := defaults()
 			variables["PGWS_DB_URI"] = nowhere
 			variables["PGWS_RETRIES"] = "1"
-			for name, value := range tc.settings {
-				variables[name] = value
-			}
+			maps.Copy(variables, tc.settings)
 			status, _, stderr := run(t, variables)
 			if status == 0 {
 				t.Error("pgws has ended with status 0")
@@ -203,20 +202,23 @@ func TestListenChannel(t *testing.T) {
 // A port can be named. Without a port, and for what the other variables are when they are unset, see TestHelp.
 func TestPort(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	address := freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	check(t, err)
 	s := start(t, env{"PGWS_PORT": port})
-	if diff := cmp.Diff("127.0.0.1:"+port, s.addr); diff != "" {
+	if diff := cmp.Diff(address, s.addr); diff != "" {
 		t.Errorf("it listens elsewhere (-want +got):\n%s", diff)
 	}
 	s.travel(t)
 }
 
-func freePort(t *testing.T) string {
+// freeAddress returns a loopback address with a port that is free now.
+func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	check(t, err)
 	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return l.Addr().String()
 }
 
 func TestHost(t *testing.T) {

@@ -51,8 +51,8 @@ func TestDemo(t *testing.T) {
 	d.stop(t)
 	for _, p := range []*browsertest.Tab{here, there} {
 		p.WaitState("chat", "waiting")
-		p.Want(`document.querySelector("#messages").textContent.includes("lost: 1001 the server is going away")`)
-		p.Want(`document.querySelector('[data-connection="chat"] .channel-state').textContent === "trying again"`)
+		p.Wait(`document.querySelector("#messages").textContent.includes("lost: 1001 the server is going away")`)
+		p.Wait(`document.querySelector('[data-connection="chat"] .channel-state').textContent === "trying again"`)
 	}
 	here.Picture("demo-server-stopped")
 	d.wantNothingLeft(t)
@@ -100,6 +100,9 @@ func converse(t *testing.T, d *dev, here, there *browsertest.Tab) {
 	here.WantNewest(`.querySelector(".event").textContent === "insert"`)
 	there.Send("Yes: whatever a transaction notifies is here once it has committed.")
 	here.WaitNewest("Yes: whatever a transaction notifies is here once it has committed.")
+	here.Send("Then I need no polling any more.")
+	there.WaitNewest("Then I need no polling any more.")
+	here.WaitNewest("Then I need no polling any more.")
 }
 
 // copied presses the button that copies an element of the page, and returns what a paste then gives.

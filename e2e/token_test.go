@@ -51,7 +51,7 @@ func TestClosedAndIgnored(t *testing.T) {
 				break
 			}
 		}
-		p.Want(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
+		p.Wait(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
 		p.Wait(`document.querySelector("#token-life").textContent === "Expired"`)
 		p.Click(`[data-connection="chat"] .channel-reconnect`)
 		p.WaitState("chat", "open")
@@ -66,7 +66,7 @@ func TestClosedAndIgnored(t *testing.T) {
 		p.Send(strings.Repeat("x", 9000))
 		p.WaitState("big", "closed")
 		const why = `1009 the message is too big: a NOTIFY carries less than 8000 bytes`
-		p.Want(`document.querySelector("#messages").textContent.includes("closed: ` + why + `")`)
+		p.Wait(`document.querySelector("#messages").textContent.includes("closed: ` + why + `")`)
 		p.Want(`document.querySelector('[data-connection="big"] .channel-detail').textContent.includes("8000 bytes")`)
 		p.Picture("demo-too-big")
 		p.Click(`[data-connection="big"] .channel-reconnect`)

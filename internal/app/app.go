@@ -42,6 +42,7 @@ type App struct {
 	hub      *hub.Hub
 	listener *postgres.Listener
 	notifier *postgres.Notifier
+	recorder *postgres.Recorder // nil without a procedure
 	server   *server.Server
 	public   net.Listener // nil when embedded
 	admin    net.Listener // nil without an address
@@ -55,6 +56,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.keys, err = ParseKeys(o.Config); err != nil {
 		return nil, err
 	}
+	a.keys.RequireChannels = o.Config.RequireChannels
 	if err := a.buildMessages(); err != nil {
 		return nil, err
 	}
@@ -87,15 +89,15 @@ func (a *App) buildMessages() error {
 		return fmt.Errorf("PGWS_DB_URI: %w", err)
 	}
 	a.hub = hub.New(hub.Options{MaxLag: int64(c.MaxLagBytes), Observer: a.observer})
-	a.listener = postgres.NewListener(postgres.ListenerOptions{
-		Config:        uri.ConnConfig,
-		Channel:       c.ListenChannel,
-		Retries:       c.Retries,
-		CheckInterval: c.CheckInterval,
-		Sink:          a.hub,
-		Observer:      a.observer,
-		Log:           a.Log,
-	})
+	if c.Recorder != "" {
+		a.recorder = postgres.NewRecorder(postgres.RecorderOptions{
+			Config:     uri.ConnConfig,
+			Procedure:  c.Recorder,
+			Channel:    c.ListenChannel,
+			QueueBytes: c.QueueBytes,
+			Log:        a.Log,
+		})
+	}
 	a.notifier = postgres.NewNotifier(postgres.NotifierOptions{
 		Config:      uri,
 		Connections: c.PoolSize,
@@ -103,6 +105,17 @@ func (a *App) buildMessages() error {
 		QueueBytes:  c.QueueBytes,
 		Observer:    a.observer,
 		Log:         a.Log,
+	})
+	a.listener = postgres.NewListener(postgres.ListenerOptions{
+		Config:        uri.ConnConfig,
+		Channel:       c.ListenChannel,
+		Retries:       c.Retries,
+		CheckInterval: c.CheckInterval,
+		Sink:          a.hub,
+		Notifier:      a.notifier,
+		Recorder:      a.recorder,
+		Observer:      a.observer,
+		Log:           a.Log,
 	})
 	a.server = server.New(server.Options{
 		Hub:             a.hub,
@@ -221,27 +234,33 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.keys.Load(ctx); err != nil {
 		return errors.Join(fmt.Errorf("PGWS_JWT_SECRET: %w", err), a.unbind())
 	}
-	// Each is started after, and stopped before, those above it.
-	if a.admin != nil {
-		a.Log.Info("admin listener", "address", a.admin.Addr())
-	}
-	services := []service{
-		{name: "hub", run: a.hub.Run},
-		{name: "listener", run: a.listener.Run, started: a.listener.Listening()},
-		{name: "notifier", run: a.notifier.Run, started: a.notifier.Ready()},
-		{name: "keys", run: func(ctx context.Context) error { return a.keys.Run(ctx, a.Log) }},
-		{name: "sessions", run: a.server.Run, started: a.server.Running()},
-	}
+	return supervise(ctx, a.services(), func() { close(a.started) })
+}
+
+// services returns what Run starts; each is started after, and stopped
+// before, those above it.
+func (a *App) services() []service {
+	var services []service
 	if a.admin != nil {
 		admin := server.Admin(a.Ready, a.observer.Handler())
-		services = append([]service{{name: "admin listener", run: a.serve(a.admin, admin)}}, services...)
+		services = append(services, service{name: "admin listener", run: a.serve(a.admin, admin)})
 	}
+	services = append(services,
+		service{name: "hub", run: a.hub.Run},
+		service{name: "listener", run: a.listener.Run, started: a.listener.Listening()})
+	if a.recorder != nil {
+		services = append(services, service{name: "PGWS_RECORDER", run: a.recorder.Run, started: a.recorder.Ready()})
+	}
+	services = append(services,
+		service{name: "notifier", run: a.notifier.Run, started: a.notifier.Ready()},
+		service{name: "keys", run: func(ctx context.Context) error { return a.keys.Run(ctx, a.Log) }},
+		service{name: "sessions", run: a.server.Run, started: a.server.Running()})
 	if a.public != nil {
 		services = append(services,
 			service{name: "memory", run: a.trim}, // a host program sees to its own
 			service{name: "public listener", run: a.serve(a.public, a.handler())})
 	}
-	return supervise(ctx, services, func() { close(a.started) })
+	return services
 }
 
 // serve returns a service that answers HTTP on a listener.

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -141,6 +142,23 @@ func TestAuthorizeRefuses(t *testing.T) {
 					got.Error(), got.Forbidden, got.Reason, tt.text, tt.forbidden, tt.reason)
 			}
 		})
+	}
+}
+
+// In strict mode a token opens what it names and nothing else.
+func TestAuthorizeStrict(t *testing.T) {
+	t.Parallel()
+	keys := parseKeys(t, secret)
+	keys.RequireChannels = true
+	if _, err := keys.Authorize(t.Context(), tokenOf(`{"mode":"r"}`), "chat"); !errors.Is(err, auth.ErrNoChannels) {
+		t.Errorf("a token without channels: %v", err)
+	}
+	grant, err := keys.Authorize(t.Context(), tokenOf(`{"mode":"r","channels":["a","chat"]}`), "chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"chat"}, grant.Channels); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -68,7 +68,7 @@ func (k *Keys) Authorize(ctx context.Context, token, channel string) (*Grant, er
 	if err != nil {
 		return nil, refuse("bad_claims", err)
 	}
-	return claims.grant(channel, time.Now())
+	return claims.grant(channel, k.RequireChannels, time.Now())
 }
 
 // claims are those that mean something here, and all of them as JSON.
@@ -118,7 +118,7 @@ func parseClaims(payload []byte) (*claims, error) {
 
 func wrongType(claim string) error { return fmt.Errorf("claim %q has the wrong type", claim) }
 
-func (c *claims) grant(channel string, now time.Time) (*Grant, error) {
+func (c *claims) grant(channel string, strict bool, now time.Time) (*Grant, error) {
 	if c.expires != nil && !now.Before(timeOf(*c.expires)) {
 		return nil, ErrExpired
 	}
@@ -142,7 +142,7 @@ func (c *claims) grant(channel string, now time.Time) (*Grant, error) {
 	default:
 		return nil, ErrUnknownMode
 	}
-	g.Channels = c.open(channel)
+	g.Channels = c.open(channel, strict)
 	if len(g.Channels) == 0 {
 		return nil, ErrNoChannels
 	}
@@ -150,8 +150,8 @@ func (c *claims) grant(channel string, now time.Time) (*Grant, error) {
 }
 
 // open returns the channels to open: all that the claims allow, or just the
-// requested one if they allow it or name none at all.
-func (c *claims) open(requested string) []string {
+// requested one if they allow it, or name none at all and the mode is not strict.
+func (c *claims) open(requested string, strict bool) []string {
 	var allowed []string
 	if c.channel != nil {
 		allowed = append(allowed, *c.channel)
@@ -164,7 +164,7 @@ func (c *claims) open(requested string) []string {
 	if requested == "" {
 		return allowed
 	}
-	if len(allowed) == 0 || slices.Contains(allowed, requested) {
+	if len(allowed) == 0 && !strict || slices.Contains(allowed, requested) {
 		return []string{requested}
 	}
 	return nil

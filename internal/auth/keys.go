@@ -17,6 +17,10 @@ import (
 
 // Keys are what tokens are verified with.
 type Keys struct {
+	// RequireChannels is the strict mode: a token that names no channels opens
+	// none. Else it opens whichever the address names. It is set before use.
+	RequireChannels bool
+
 	set    atomic.Pointer[[]key]
 	remote *remote // nil for keys that stand in the configuration
 }

@@ -17,16 +17,19 @@ import (
 
 // Config is what the settings say.
 type Config struct {
-	DatabaseURI   string
-	Secret        string
-	SecretBase64  bool
-	Host          string
-	Port          int
-	ListenChannel string
-	MetaChannel   string
-	RootPath      string
-	PoolSize      int
-	Retries       int
+	DatabaseURI  string
+	Secret       string
+	SecretBase64 bool
+	// RequireChannels is the strict mode: a token without channels opens none.
+	RequireChannels bool
+	Host            string
+	Port            int
+	ListenChannel   string
+	MetaChannel     string
+	RootPath        string
+	Recorder        string // the name of a function or procedure
+	PoolSize        int
+	Retries         int
 	// CheckInterval of 0: a lost listener ends the server.
 	CheckInterval   time.Duration
 	CertificateFile string

@@ -1,9 +1,7 @@
 package config_test
 
 import (
-	"errors"
 	"flag"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,9 +48,6 @@ func writeFile(t *testing.T, content string) string {
 func readFile(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("there is no %s yet", path)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

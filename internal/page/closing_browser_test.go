@@ -19,7 +19,7 @@ func TestReconnecting(t *testing.T) {
 	p.WaitState("chat", "waiting")
 	p.Wait(`document.querySelector("#messages").textContent.includes("lost: 1012 the server is restarting")`)
 	p.Wait(`document.querySelector('[data-connection="chat"]').dataset.code === "1006"`) // It has tried again.
-	p.Want(`!document.querySelector('[data-connection="chat"] .channel-reconnect').hidden`)
+	p.Wait(`!document.querySelector('[data-connection="chat"] .channel-reconnect').hidden`)
 	p.Wait(`document.querySelector("#announcer").textContent.includes("chat: lost: 1006")`)
 	r.deaf.Store(false)
 	p.WaitState("chat", "open")

@@ -94,7 +94,7 @@ func TestExpiredToken(t *testing.T) {
 	r.end(3001, "JWT expired")
 	p.WaitState("chat", "closed")
 	p.Want(`document.querySelector('[data-connection="chat"]').dataset.code === "3001"`)
-	p.Want(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
+	p.Wait(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
 	p.Click(`[data-connection="chat"] .channel-reconnect`)
 	p.WaitState("chat", "open")
 	p.Want(`document.querySelector("#token-life").textContent === "Expires in 60 min"`)

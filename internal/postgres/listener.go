@@ -58,8 +58,12 @@ type ListenerOptions struct {
 	// replaced, Run ends.
 	CheckInterval time.Duration
 	Sink          Sink
-	Observer      ListenerObserver
-	Log           *slog.Logger
+	// Notifier, if set, sends only while the listener hears.
+	Notifier *Notifier
+	// Recorder, if set, is handed each notification as well.
+	Recorder *Recorder
+	Observer ListenerObserver
+	Log      *slog.Logger
 }
 
 // Listener hears the notifications of one channel on a connection of its own.
@@ -71,6 +75,9 @@ type Listener struct {
 
 // NewListener returns a listener that Run starts.
 func NewListener(o ListenerOptions) *Listener {
+	if o.Notifier != nil {
+		o.Notifier.attach()
+	}
 	return &Listener{ListenerOptions: o, listening: make(chan struct{})}
 }
 
@@ -112,6 +119,9 @@ func (l *Listener) Run(ctx context.Context) error {
 
 func (l *Listener) setUp(up bool) {
 	l.up.Store(up)
+	if l.Notifier != nil {
+		l.Notifier.setListening(up)
+	}
 	l.Observer.ListenerUp(up)
 }
 
@@ -203,6 +213,12 @@ func (l *Listener) connect(ctx context.Context) (*listening, error) {
 
 // hear hands a notification on to the websocket channel that it is for.
 func (l *Listener) hear(payload string) {
+	if l.Notifier != nil {
+		l.Notifier.hear(payload)
+	}
+	if l.Recorder != nil {
+		l.Recorder.Record(payload)
+	}
 	name, ok := channel.Of(payload)
 	if !ok {
 		name = l.Channel

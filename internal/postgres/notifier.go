@@ -63,8 +63,9 @@ type NotifierOptions struct {
 
 // Notifier sends messages as notifications. What arrives while a transaction
 // is under way goes into the next one. A transaction that fails is sent again
-// until it succeeds: messages are delivered at least once, and twice only when
-// the connection broke between PostgreSQL's commit and its answer.
+// until it succeeds. With a Listener that reports to it, it sends only while
+// that hears, and sends again what was not heard (echo.go): messages reach the
+// sessions at least once.
 type Notifier struct {
 	NotifierOptions
 	pool  *pgxpool.Pool
@@ -75,8 +76,10 @@ type Notifier struct {
 
 	mu       sync.Mutex
 	queue    queue
-	size     int           // bytes accepted and not committed
+	echo     echo
+	size     int           // bytes accepted and not done with
 	room     chan struct{} // closed when size has shrunk
+	waiting  int           // senders that wait for room
 	stopped  bool
 	underWay int
 	busy     map[*hub.Session]int // senders of messages under way
@@ -103,26 +106,37 @@ func (n *Notifier) Publish(ctx context.Context, m hub.Message) error {
 	elements := (*buffer)[:0]
 	for _, name := range m.Channels {
 		start := len(elements)
-		elements = append(elements, 0, 0, 0, 0)
+		elements = append(elements, make([]byte, elementHeaderBytes)...)
 		elements = m.AppendJSON(elements, name, n.ascii.Load())
-		size := len(elements) - start - 4
+		size := len(elements) - start - elementHeaderBytes
 		if size > maxPayloadBytes {
 			return hub.ErrTooLarge
 		}
 		binary.BigEndian.PutUint32(elements[start:], uint32(size))
 	}
 	*buffer = elements
-	for {
-		room, err := n.offer(elements, entry{sender: m.Sender, refused: m.Refused})
-		if room == nil {
-			return err
-		}
+	e := entry{sender: m.Sender, refused: m.Refused}
+	room, err := n.offer(elements, e)
+	if room == nil {
+		return err
+	}
+	n.countWaiting(1)
+	defer n.countWaiting(-1)
+	for room != nil {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("postgres: wait for room in the queue: %w", context.Cause(ctx))
 		case <-room:
 		}
+		room, err = n.offer(elements, e)
 	}
+	return err
+}
+
+func (n *Notifier) countWaiting(change int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiting += change
 }
 
 // offer queues the elements or returns what to wait for. An empty queue takes
@@ -138,7 +152,7 @@ func (n *Notifier) offer(elements []byte, e entry) (room <-chan struct{}, err er
 	}
 	n.size += len(elements)
 	for len(elements) > 0 {
-		length := 4 + int(binary.BigEndian.Uint32(elements))
+		length := elementHeaderBytes + int(binary.BigEndian.Uint32(elements))
 		n.queue.add(elements[:length], e)
 		elements = elements[length:]
 	}
@@ -157,7 +171,7 @@ func (n *Notifier) signal() {
 func (n *Notifier) Full() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.size >= n.QueueBytes
+	return n.waiting > 0
 }
 
 // Run sends until ctx is done, and then what was accepted before, for a while.
@@ -268,13 +282,14 @@ func (n *Notifier) refuseMore() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.stopped = true
+	n.forgetEchoes()
 }
 
 // next takes a batch if it is time for one, and reports whether all is done.
 func (n *Notifier) next(overtake bool) (b *batch, done bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.underWay == 0 || overtake && n.underWay < n.Connections {
+	if (n.listenerUp() || n.stopped) && (n.underWay == 0 || overtake && n.underWay < n.Connections) {
 		b = n.queue.take(n.busy)
 	}
 	if b == nil {
@@ -286,7 +301,7 @@ func (n *Notifier) next(overtake bool) (b *batch, done bool) {
 			n.busy[e.sender]++
 		}
 	}
-	n.last = b.stamp(time.Now().UnixMicro(), n.last)
+	n.last = b.stampAll(time.Now().UnixMicro(), n.last)
 	return b, false
 }
 
@@ -306,24 +321,23 @@ func (n *Notifier) finish(b *batch) {
 	n.signal()
 }
 
-// committed makes room for more.
-func (n *Notifier) committed(b *batch) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// free makes room for more.
+func (n *Notifier) free(b *batch) {
 	n.size -= len(b.array) - arrayHeaderBytes
 	close(n.room)
 	n.room = make(chan struct{})
 }
 
-// send sends a batch until PostgreSQL has taken it or ctx is done.
+// send sends a batch until PostgreSQL has taken it, it is put back because the
+// listener is lost, or ctx is done.
 func (n *Notifier) send(ctx context.Context, b *batch) {
 	waits := newBackOff(longestRetry)
-	for {
+	for turn := n.expect(b); n.stillTurn(b, turn); {
 		err := n.notify(ctx, b)
 		n.down.Store(err != nil)
 		if err == nil {
 			n.Observer.Notified(len(b.entries))
-			n.committed(b)
+			n.commit(b)
 			return
 		}
 		if ctx.Err() != nil {
@@ -370,6 +384,7 @@ func isDataError(err error) bool {
 // isolate finds the messages at fault by halves and refuses them; the others
 // are sent, in order.
 func (n *Notifier) isolate(ctx context.Context, b *batch, cause error) {
+	n.expectNoMore(b)
 	count := len(b.entries)
 	if count > 1 {
 		n.send(ctx, b.part(0, count/2))
@@ -381,5 +396,7 @@ func (n *Notifier) isolate(ctx context.Context, b *batch, cause error) {
 	if refused := b.entries[0].refused; refused != nil {
 		refused(cause)
 	}
-	n.committed(b)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.free(b)
 }

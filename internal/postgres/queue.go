@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"pgws/internal/hub"
@@ -14,6 +15,9 @@ const maxBatchBytes = 256 << 10
 // array before its elements: dimensions, flags, element type, length, first index.
 const arrayHeaderBytes = 20
 
+// elementHeaderBytes is the length of an element's length.
+const elementHeaderBytes = 4
+
 // textOID is the type text in pg_type.
 const textOID = 25
 
@@ -22,7 +26,10 @@ const textOID = 25
 type batch struct {
 	array   []byte
 	entries []entry
-	stamped bool
+
+	stamp     int64 // the first; 0 until it is about to be sent for the first time
+	committed bool
+	heard     bool // by the listener
 }
 
 // An entry is one notification of a batch.
@@ -57,14 +64,20 @@ func (b *batch) part(i, j int) *batch {
 	for ; i < j; i++ {
 		p.add(b.element(i), b.entries[i])
 	}
-	p.stamped = b.stamped
+	p.stamp = b.stamp
 	return p
+}
+
+// lastPayload returns the payload that comes last.
+func (b *batch) lastPayload() string {
+	return string(b.element(len(b.entries) - 1)[elementHeaderBytes:])
 }
 
 // split moves the entries whose sender is not in busy to a batch of their own.
 // It returns nil when there is none.
 func (b *batch) split(busy map[*hub.Session]int) *batch {
 	free, rest := newBatch(), newBatch()
+	free.stamp, rest.stamp = b.stamp, b.stamp
 	for i, e := range b.entries {
 		if e.sender != nil && busy[e.sender] > 0 {
 			rest.add(b.element(i), e)
@@ -89,15 +102,15 @@ func (b *batch) param() []byte {
 	return b.array
 }
 
-// stamp writes the time of delivery into each payload, once: what is sent
+// stampAll writes the time of delivery into each payload, once: what is sent
 // again is the same to the byte, so that a receiver can tell. Each stamp is a
 // microsecond after the one before at least, since PostgreSQL folds equal
 // notifications of one transaction. It returns the last stamp.
-func (b *batch) stamp(now, last int64) int64 {
-	if b.stamped {
+func (b *batch) stampAll(now, last int64) int64 {
+	if b.stamp != 0 {
 		return last
 	}
-	b.stamped = true
+	b.stamp = max(now, last+1)
 	for _, e := range b.entries {
 		last = max(now, last+1)
 		place := b.array[:e.end-hub.StampEnd]
@@ -123,10 +136,20 @@ type queue struct {
 }
 
 func (q *queue) add(element []byte, e entry) {
-	if n := len(q.batches); n == 0 || len(q.batches[n-1].array)+len(element) > maxBatchBytes {
+	if n := len(q.batches); n == 0 || q.batches[n-1].stamp != 0 || len(q.batches[n-1].array)+len(element) > maxBatchBytes {
 		q.batches = append(q.batches, newBatch())
 	}
 	q.batches[len(q.batches)-1].add(element, e)
+}
+
+// putBack queues a batch that was taken, before all that were taken after it:
+// a sender's messages stay in order.
+func (q *queue) putBack(b *batch) {
+	i := 0
+	for i < len(q.batches) && q.batches[i].stamp != 0 && q.batches[i].stamp < b.stamp {
+		i++
+	}
+	q.batches = slices.Insert(q.batches, i, b)
 }
 
 func (q *queue) empty() bool { return len(q.batches) == 0 }

@@ -18,7 +18,7 @@ func TestStamp(t *testing.T) {
 		b.add(m.AppendJSON([]byte{0, 0, 0, 0}, "c", false), entry{})
 	}
 	const now = 1_700_000_000_000_001
-	if last := b.stamp(now, now+1); last != now+4 {
+	if last := b.stampAll(now, now+1); last != now+4 {
 		t.Errorf("the last stamp is %d", last)
 	}
 	for i, want := range []string{"1700000000.000003", "1700000000.000004", "1700000000.000005"} {
@@ -28,7 +28,7 @@ func TestStamp(t *testing.T) {
 			t.Errorf("stamp %q, want %q", stamp, want)
 		}
 	}
-	if last := b.stamp(now+1000, now+1000); last != now+1000 || string(b.element(0)[len(b.element(0))-8:len(b.element(0))-2]) != "000003" {
+	if last := b.stampAll(now+1000, now+1000); last != now+1000 || string(b.element(0)[len(b.element(0))-8:len(b.element(0))-2]) != "000003" {
 		t.Error("stamped twice")
 	}
 }

@@ -53,11 +53,10 @@ func Open(t *testing.T, url string) *Tab {
 func (p *Tab) hear(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		p.t.Errorf("the page threw: %v", e.ExceptionDetails)
+		p.t.Errorf("the page threw: %s", details(e.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			words, _ := json.Marshal(e.Args) // They came as JSON.
-			p.t.Errorf("the page wrote an error to the console: %s", words)
+			p.t.Errorf("the page wrote an error to the console: %s", details(e.Args))
 		}
 	case *log.EventEntryAdded:
 		switch {
@@ -69,6 +68,12 @@ func (p *Tab) hear(event any) {
 			p.mu.Unlock()
 		}
 	}
+}
+
+// details writes out what the browser has sent, in which pointers abound.
+func details(v any) []byte {
+	text, _ := json.Marshal(v) // It came as JSON.
+	return text
 }
 
 // Errors is what the browser itself has complained of so far, such as requests and websockets that failed. To some tests
@@ -180,10 +185,10 @@ func (p *Tab) Picture(name string) {
 	if err != nil {
 		p.t.Fatalf("taking the picture %s: %v", name, err)
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // Who runs the tests says where pictures go.
 		p.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), image, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), image, 0o600); err != nil { //nolint:gosec // The same.
 		p.t.Fatal(err)
 	}
 }

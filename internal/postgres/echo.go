@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// An echo follows what was sent until the listener has heard it. PostgreSQL
+// takes a notification whether or not anybody listens, so a commit alone does
+// not tell that it reaches this server's sessions: the listener's connection may
+// be lost already, and nobody may have noticed yet. A batch is heard when its
+// last payload is, since the stamps make payloads unique and PostgreSQL delivers a
+// transaction's notifications in order.
+//
+// All fields but the count are guarded by the notifier's lock.
+type echo struct {
+	attached  bool              // a listener reports to the notifier
+	up        bool              // it hears
+	turn      int               // how often it has come up
+	expected  map[string]*batch // sent, maybe committed, and not heard, by last payload
+	committed []*batch          // those of them that are, in the order of their stamps
+	count     atomic.Int64      // of expected, for a look without the lock
+}
+
+// attach makes the notifier wait for a listener.
+func (n *Notifier) attach() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.echo.attached = true
+	n.echo.expected = make(map[string]*batch)
+}
+
+func (n *Notifier) listenerUp() bool { return n.echo.up || !n.echo.attached }
+
+// setListening tells whether the listener hears. When it does again, what it
+// has missed is sent once more: the same bytes, so that others who have heard it
+// can tell.
+func (n *Notifier) setListening(up bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.echo.up = up
+	if !up {
+		return
+	}
+	n.echo.turn++
+	for _, b := range n.echo.committed {
+		n.forget(b)
+		b.committed = false
+		n.queue.putBack(b)
+	}
+	n.echo.committed = nil
+	n.signal()
+}
+
+// hear is told every payload that the listener hears.
+func (n *Notifier) hear(payload string) {
+	if n.echo.count.Load() == 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	b := n.echo.expected[payload]
+	if b == nil {
+		return
+	}
+	n.forget(b)
+	b.heard = true
+	if b.committed {
+		n.echo.committed = slices.DeleteFunc(n.echo.committed, func(other *batch) bool { return other == b })
+		n.free(b)
+	}
+}
+
+// expect begins to wait for a batch's echo, which may come before PostgreSQL's
+// answer. It returns the listener's turn.
+func (n *Notifier) expect(b *batch) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.echo.attached && !n.stopped {
+		n.echo.expected[b.lastPayload()] = b
+		n.echo.count.Store(int64(len(n.echo.expected)))
+	}
+	return n.echo.turn
+}
+
+// expectNoMore is for a batch that is sent no more in this form.
+func (n *Notifier) expectNoMore(b *batch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.forget(b)
+}
+
+func (n *Notifier) forget(b *batch) {
+	if !n.echo.attached {
+		return
+	}
+	delete(n.echo.expected, b.lastPayload())
+	n.echo.count.Store(int64(len(n.echo.expected)))
+}
+
+// stillTurn reports whether a batch is to be sent now. It is not when it was
+// heard already, though the answer to its commit was lost. It is put back when the
+// listener is down, or has been: batches before it may have been put back.
+func (n *Notifier) stillTurn(b *batch, turn int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case b.heard:
+		n.free(b)
+		return false
+	case n.stopped || n.listenerUp() && n.echo.turn == turn:
+		return true
+	}
+	n.forget(b)
+	n.queue.putBack(b)
+	return false
+}
+
+// commit is for a batch that PostgreSQL has taken.
+func (n *Notifier) commit(b *batch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.echo.attached || b.heard || n.stopped {
+		n.free(b)
+		return
+	}
+	b.committed = true
+	i, _ := slices.BinarySearchFunc(n.echo.committed, b.stamp, func(other *batch, stamp int64) int { return int(other.stamp - stamp) })
+	n.echo.committed = slices.Insert(n.echo.committed, i, b)
+}
+
+// forgetEchoes is for the end: what is committed is done with.
+func (n *Notifier) forgetEchoes() {
+	for _, b := range n.echo.committed {
+		n.free(b)
+	}
+	n.echo.committed = nil
+	clear(n.echo.expected)
+	n.echo.count.Store(0)
+}
