@@ -100,7 +100,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		l.setUp(false)
 		l.close(conn)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end that was asked for is no failure
 		}
 		if l.CheckInterval == 0 {
 			return fmt.Errorf("%w: %w", ErrListenerLost, lost)
@@ -112,7 +112,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		}
 	}
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // as above
 	}
 	return err
 }

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pgws/internal/hub"
@@ -326,77 +324,4 @@ func (n *Notifier) free(b *batch) {
 	n.size -= len(b.array) - arrayHeaderBytes
 	close(n.room)
 	n.room = make(chan struct{})
-}
-
-// send sends a batch until PostgreSQL has taken it, it is put back because the
-// listener is lost, or ctx is done.
-func (n *Notifier) send(ctx context.Context, b *batch) {
-	waits := newBackOff(longestRetry)
-	for turn := n.expect(b); n.stillTurn(b, turn); {
-		err := n.notify(ctx, b)
-		n.down.Store(err != nil)
-		if err == nil {
-			n.Observer.Notified(len(b.entries))
-			n.commit(b)
-			return
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if isDataError(err) {
-			n.isolate(ctx, b, err)
-			return
-		}
-		n.Observer.NotifyFailed()
-		wait := waits.NextBackOff()
-		n.Log.Warn("messages could not be sent and wait", "error", err, "messages", len(b.entries), "next", wait.Round(time.Millisecond))
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
-}
-
-func (n *Notifier) notify(ctx context.Context, b *batch) error {
-	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
-	defer cancel()
-	conn, err := n.pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("postgres: connect the notifier: %w", err)
-	}
-	defer conn.Release()
-	result := conn.Conn().PgConn().ExecPrepared(ctx, statementName,
-		[][]byte{[]byte(n.Channel), b.param()}, []int16{pgx.TextFormatCode, pgx.BinaryFormatCode}, nil)
-	if _, err := result.Close(); err != nil {
-		return fmt.Errorf("postgres: notify: %w", err)
-	}
-	return nil
-}
-
-// isDataError reports whether PostgreSQL finds fault with a message's text
-// (class 22 of its error codes), so that sending it again is of no use.
-func isDataError(err error) bool {
-	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "22")
-}
-
-// isolate finds the messages at fault by halves and refuses them; the others
-// are sent, in order.
-func (n *Notifier) isolate(ctx context.Context, b *batch, cause error) {
-	n.expectNoMore(b)
-	count := len(b.entries)
-	if count > 1 {
-		n.send(ctx, b.part(0, count/2))
-		n.send(ctx, b.part(count/2, count))
-		return
-	}
-	n.Observer.NotifyRefused()
-	n.Log.Warn("PostgreSQL refuses a message", "error", cause)
-	if refused := b.entries[0].refused; refused != nil {
-		refused(cause)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.free(b)
 }

@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgws/internal/devpg"
+	"pgws/internal/devpg/pgtest"
+	"pgws/internal/hub"
+)
+
+// TestNotifierOutage stops the server under the notifier: all that was
+// accepted arrives when it is back, senders wait when the queue is full.
+func TestNotifierOutage(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []devpg.Mode{devpg.Fast, devpg.Immediate} {
+		t.Run(fmt.Sprint(mode), func(t *testing.T) {
+			t.Parallel()
+			cluster := pgtest.Private(t, devpg.Options{})
+			uri := cluster.URI()
+			n, _ := notify(t, uri, func(o *NotifierOptions) { o.QueueBytes = 64 << 10 })
+			h, _ := listen(t, uri, func(o *ListenerOptions) { o.Notifier = n })
+			h.awaitUp(t, true)
+			sender := new(hub.Session)
+			send := func(ctx context.Context, i int) error {
+				m := message(fmt.Sprint(i))
+				m.Sender = sender
+				return n.Publish(ctx, m)
+			}
+			accepted := 0
+			for ; accepted < 100; accepted++ { // some of them on their way when the server goes
+				if err := send(t.Context(), accepted); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := cluster.Stop(t.Context(), mode); err != nil {
+				t.Fatal(err)
+			}
+			h.awaitUp(t, false)
+			for {
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				err := send(ctx, accepted)
+				cancel()
+				if err != nil {
+					break
+				}
+				accepted++
+			}
+			waiting := make(chan error)
+			go func() { waiting <- send(t.Context(), accepted) }()
+			for deadline := time.Now().Add(20 * time.Second); !n.Full(); <-time.After(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("a sender waits, but the notifier does not say so")
+				}
+			}
+			if accepted < 300 {
+				t.Errorf("only %d messages were accepted", accepted)
+			}
+			if err := cluster.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-waiting; err != nil {
+				t.Fatal(err)
+			}
+			h.awaitUp(t, true)
+			expectAll(t, h, accepted+1)
+		})
+	}
+}
+
+// expectAll hears the messages 0 to count-1 in order. What was heard before may
+// come again, equal to the byte.
+func expectAll(t *testing.T, h *heard, count int) {
+	t.Helper()
+	stamps := make(map[string]float64)
+	for next := 0; next < count; {
+		r := decode(t, h.next(t))
+		if r.Payload == fmt.Sprint(next) {
+			stamps[r.Payload] = r.Claims.At
+			next++
+		} else if at, ok := stamps[r.Payload]; !ok || at != r.Claims.At {
+			t.Fatalf("got %q with stamp %f where %d was to come", r.Payload, r.Claims.At, next)
+		}
+	}
+}
+
+// TestUnheardIsSentAgain loses the listener's connection without a sign while
+// the notifier's goes on: what is committed meanwhile reaches the sessions all
+// the same.
+func TestUnheardIsSentAgain(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	p, proxied := proxy(t, uri)
+	n, counts := notify(t, uri, nil)
+	h, _ := listen(t, proxied, func(o *ListenerOptions) { o.Notifier, o.CheckInterval = n, time.Second })
+	h.awaitUp(t, true)
+	witness, _ := listen(t, uri, nil)
+	witness.awaitUp(t, true)
+	sender := new(hub.Session)
+	send := func(i int) {
+		m := message(fmt.Sprint(i))
+		m.Sender = sender
+		publish(t, n, m)
+	}
+	send(0)
+	h.next(t)
+	witness.next(t)
+	blackHole(t, p)
+	for i := range 50 {
+		send(i)
+		witness.next(t) // committed
+	}
+	h.awaitUp(t, false)
+	p.Toxics.ResetToxics(t.Context())
+	h.awaitUp(t, true)
+	send(50)
+	expectAll(t, h, 51)
+	counts.mu.Lock()
+	defer counts.mu.Unlock()
+	if counts.failures > 0 {
+		t.Errorf("%d transactions failed: the test does not show what it is to show", counts.failures)
+	}
+	if n.Full() || n.echo.count.Load() > 1 {
+		t.Error("what was heard is still waited for")
+	}
+}
+
+// TestNotifierLosesNothing ends its connections again and again while another
+// session, which stays, hears what arrives.
+func TestNotifierLosesNothing(t *testing.T) {
+	t.Parallel()
+	const count = 3000
+	uri := pgtest.Database(t)
+	h, _ := listen(t, uri, nil)
+	h.awaitUp(t, true)
+	n, _ := notify(t, uri, nil)
+	db := connect(t, uri)
+	sender := new(hub.Session)
+	for i := range count {
+		m := message(fmt.Sprint(i))
+		m.Sender = sender
+		publish(t, n, m)
+		if i%500 == 250 {
+			terminate(t, db, "pgws notifier")
+		}
+	}
+	expectAll(t, h, count)
+}
+
