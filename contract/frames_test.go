@@ -108,7 +108,7 @@ func TestForbiddenFrames(t *testing.T) { //nolint:tparallel // The subtests have
 	clients := map[string]*client{}
 	for name, tc := range cases {
 		for _, mode := range []string{"r", "w"} {
-			c := s.dial(t, "/chat/"+token(`{"mode":"`+mode+`"}`))
+			c := s.dial(t, "/"+mode+"/"+token(`{"mode":"`+mode+`"}`))
 			c.raw(tc.data)
 			clients[name+", "+mode] = c
 		}

@@ -148,4 +148,3 @@ func TestNotifierLosesNothing(t *testing.T) {
 	}
 	expectAll(t, h, count)
 }
-
