@@ -140,6 +140,21 @@ func TestOpenedChannelsReceive(t *testing.T) {
 	all.expectPong()
 }
 
+// In strict mode a token without channels opens none.
+func TestStrictMode(t *testing.T) {
+	t.Parallel()
+	s := start(t, env{"PGWS_REQUIRE_CHANNELS": "True"})
+	for _, claims := range []string{anybody, `{"mode":"rw","channels":[]}`} {
+		for _, path := range []string{"/chat/", "/"} {
+			if got := s.refuse(t, path+token(claims)); got.status != http.StatusForbidden || got.body != "No allowed channels" {
+				t.Errorf("%s by %s is refused with %d %q", path, claims, got.status, got.body)
+			}
+		}
+	}
+	s.dial(t, "/chat/"+token(`{"mode":"rw","channel":"chat"}`))
+	s.dial(t, "/"+token(`{"mode":"rw","channels":["chat"]}`))
+}
+
 // r receives, w sends, rw both.
 func TestModes(t *testing.T) {
 	t.Parallel()

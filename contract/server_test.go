@@ -56,7 +56,8 @@ type env map[string]string
 // list returns the variables as a process takes them. Of the tests' own environment little is handed on: no PG* or
 // PGWS_ variable reaches a program by chance.
 func (e env) list() []string {
-	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	// The race detector would have each program wait for a second at its end.
+	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=0"}
 	for name, value := range e {
 		if value != "" {
 			list = append(list, name+"="+value)

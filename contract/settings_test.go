@@ -78,6 +78,13 @@ func TestBadSettings(t *testing.T) {
 		"a certificate that is missing": {env{"PGWS_CERTIFICATE_FILE": missing, "PGWS_KEY_FILE": key}, named("PGWS_CERTIFICATE_FILE")},
 		"a certificate that is a key":   {env{"PGWS_CERTIFICATE_FILE": key, "PGWS_KEY_FILE": key}, named("PGWS_CERTIFICATE_FILE")},
 		"a folder that is missing":      {env{"PGWS_ROOT_PATH": missing}, named("PGWS_ROOT_PATH")},
+		"strict mode: perhaps":          {env{"PGWS_REQUIRE_CHANNELS": "perhaps"}, named("PGWS_REQUIRE_CHANNELS")},
+		"an admin address without port": {env{"PGWS_ADMIN_ADDR": "127.0.0.1"}, named("PGWS_ADMIN_ADDR")},
+		"a size below one":              {env{"PGWS_MAX_MESSAGE_BYTES": "0"}, named("PGWS_MAX_MESSAGE_BYTES")},
+		"a size of no unit":             {env{"PGWS_QUEUE_BYTES": "16 apples"}, named("PGWS_QUEUE_BYTES")},
+		"a lag that is none":            {env{"PGWS_MAX_LAG_BYTES": "-1"}, named("PGWS_MAX_LAG_BYTES")},
+		"a time without unit":           {env{"PGWS_WRITE_TIMEOUT": "10"}, named("PGWS_WRITE_TIMEOUT")},
+		"a log level that is none":      {env{"PGWS_LOG_LEVEL": "loud"}, named("PGWS_LOG_LEVEL")},
 		"several":                       {env{"PGWS_PORT": "x", "PGWS_POOL_SIZE": "x", "PGWS_RETRIES": "x"}, []string{"PGWS_PORT", "PGWS_POOL_SIZE", "PGWS_RETRIES"}},
 	}
 	for name, tc := range cases {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"syscall"
 	"time"
 
 	"pgws/internal/config"
@@ -48,7 +49,10 @@ func Dev(ctx context.Context, o DevOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
-	a, err := newDev(ctx, o, cluster)
+	a, err := newDev(ctx, o, cluster, "")
+	if errors.Is(err, syscall.EADDRINUSE) && isUnset(o.Lookup, "PGWS_PORT") {
+		a, err = newDev(ctx, o, cluster, "0") // any port is better than none
+	}
 	if err != nil {
 		return err
 	}
@@ -74,19 +78,27 @@ func Dev(ctx context.Context, o DevOptions) (err error) {
 	}
 }
 
-// newDev builds the app on the cluster. A secret or a port that the user has
-// set stays.
-func newDev(ctx context.Context, o DevOptions, cluster *devpg.Cluster) (*App, error) {
+func isUnset(lookup config.Lookup, name string) bool {
+	value, _ := lookup(name)
+	return value == ""
+}
+
+// newDev builds the app on the cluster. What the user has set stays, but for
+// the database; port takes the place of the default one.
+func newDev(ctx context.Context, o DevOptions, cluster *devpg.Cluster, port string) (*App, error) {
 	secret := rand.Text() + rand.Text()
 	settings, err := config.Read(func(name string) (string, bool) {
 		if name == "PGWS_DB_URI" {
 			return cluster.URI(), true
 		}
-		if value, ok := o.Lookup(name); ok && value != "" {
-			return value, true
+		if !isUnset(o.Lookup, name) {
+			return o.Lookup(name)
 		}
-		if name == "PGWS_JWT_SECRET" {
+		switch name {
+		case "PGWS_JWT_SECRET":
 			return secret, true
+		case "PGWS_PORT":
+			return port, true
 		}
 		value, ok := devSettings[name]
 		return value, ok

@@ -53,7 +53,7 @@ func (h *heard) Notified(n int)     { h.mu.Lock(); defer h.mu.Unlock(); h.batche
 func (h *heard) NotifyFailed()      { h.mu.Lock(); defer h.mu.Unlock(); h.failures++ }
 func (h *heard) NotifyRefused()     { h.mu.Lock(); defer h.mu.Unlock(); h.refusals++ }
 
-func (h *heard) next(t *testing.T) publication {
+func (h *heard) next(t testing.TB) publication {
 	t.Helper()
 	select {
 	case p := <-h.flushed:
@@ -64,7 +64,7 @@ func (h *heard) next(t *testing.T) publication {
 	}
 }
 
-func (h *heard) awaitUp(t *testing.T, want bool) {
+func (h *heard) awaitUp(t testing.TB, want bool) {
 	t.Helper()
 	select {
 	case up := <-h.ups:
@@ -76,11 +76,11 @@ func (h *heard) awaitUp(t *testing.T, want bool) {
 	}
 }
 
-func testLog(t *testing.T) *slog.Logger {
+func testLog(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-func parse(t *testing.T, uri string) *pgxpool.Config {
+func parse(t testing.TB, uri string) *pgxpool.Config {
 	t.Helper()
 	config, err := ParseURI(uri)
 	if err != nil {
@@ -90,7 +90,7 @@ func parse(t *testing.T, uri string) *pgxpool.Config {
 }
 
 // listen runs a listener until the test ends.
-func listen(t *testing.T, uri string, change func(*ListenerOptions)) (*heard, <-chan error) {
+func listen(t testing.TB, uri string, change func(*ListenerOptions)) (*heard, <-chan error) {
 	t.Helper()
 	h := newHeard()
 	o := ListenerOptions{
@@ -105,7 +105,7 @@ func listen(t *testing.T, uri string, change func(*ListenerOptions)) (*heard, <-
 }
 
 // run runs a service; its error is in the channel it returns.
-func run(t *testing.T, service func(context.Context) error) <-chan error {
+func run(t testing.TB, service func(context.Context) error) <-chan error {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -118,7 +118,7 @@ func run(t *testing.T, service func(context.Context) error) <-chan error {
 	return ended
 }
 
-func connect(t *testing.T, uri string) *pgx.Conn {
+func connect(t testing.TB, uri string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), uri)
 	if err != nil {
@@ -128,7 +128,7 @@ func connect(t *testing.T, uri string) *pgx.Conn {
 	return conn
 }
 
-func execute(t *testing.T, conn *pgx.Conn, sql string, arguments ...any) {
+func execute(t testing.TB, conn *pgx.Conn, sql string, arguments ...any) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), sql, arguments...); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func execute(t *testing.T, conn *pgx.Conn, sql string, arguments ...any) {
 }
 
 // terminate ends the sessions with a name, as an administrator would.
-func terminate(t *testing.T, conn *pgx.Conn, name string) int {
+func terminate(t testing.TB, conn *pgx.Conn, name string) int {
 	t.Helper()
 	var count int
 	err := conn.QueryRow(t.Context(), `select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity
@@ -148,7 +148,7 @@ func terminate(t *testing.T, conn *pgx.Conn, name string) int {
 }
 
 // through returns the URI with another address.
-func through(t *testing.T, uri, address string) string {
+func through(t testing.TB, uri, address string) string {
 	t.Helper()
 	u, err := url.Parse(uri)
 	if err != nil {

@@ -81,7 +81,7 @@ type rig struct {
 	stop   func(cause error)
 }
 
-func newRig(t *testing.T, change func(*Options)) *rig {
+func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
 	keys, err := auth.ParseKeys(secret)
 	if err != nil {
@@ -109,20 +109,20 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 }
 
 // serve lets the rig answer on a socket.
-func (r *rig) serve(t *testing.T) *rig {
+func (r *rig) serve(t testing.TB) *rig {
 	t.Helper()
 	r.http = httptest.NewServer(r.Middleware(http.NotFoundHandler()))
 	t.Cleanup(r.http.Close)
 	return r
 }
 
-func report(t *testing.T, err error) {
+func report(t testing.TB, err error) {
 	if err != nil {
 		t.Error(err)
 	}
 }
 
-func (r *rig) token(t *testing.T, claims map[string]any) string {
+func (r *rig) token(t testing.TB, claims map[string]any) string {
 	t.Helper()
 	encoded, err := json.Marshal(claims)
 	if err != nil {
@@ -147,7 +147,7 @@ type peer struct {
 	in *bufio.Reader
 }
 
-func (r *rig) dial(t *testing.T, path string) *peer {
+func (r *rig) dial(t testing.TB, path string) *peer {
 	t.Helper()
 	conn, buffered, _, err := ws.Dial(t.Context(), "ws"+r.http.URL[len("http"):]+path)
 	if err != nil {
