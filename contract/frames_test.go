@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -205,6 +206,12 @@ func TestClosesOfClients(t *testing.T) {
 			c := s.dial(t, "/chat/"+token(`{"mode":"`+mode+`"}`))
 			c.raw(frame(fin|closing, ""))
 			c.expectClose(ws.StatusNoStatusRcvd)
+		})
+		t.Run(mode+" half", func(t *testing.T) {
+			t.Parallel()
+			c := s.dial(t, "/chat/"+token(`{"mode":"`+mode+`"}`))
+			check(t, c.conn.(*net.TCPConn).CloseWrite())
+			c.expectEnd()
 		})
 		t.Run(mode+" without a word", func(t *testing.T) {
 			t.Parallel()

@@ -149,28 +149,30 @@ func TestMessageForSeveralChannels(t *testing.T) {
 	b.expectPong()
 }
 
-// PostgreSQL folds equal notifications of one transaction; equal messages arrive all the same, each with its own time.
+// PostgreSQL folds equal notifications of one transaction; equal messages arrive all the same, each with its own time,
+// whether one client has sent them or two with one token.
 func TestEqualMessages(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
-	c := s.dial(t, "/chat/"+token(anybody))
+	one, two := s.dial(t, "/chat/"+token(`{"mode":"w"}`)), s.dial(t, "/chat/"+token(`{"mode":"w"}`))
+	watcher := s.dial(t, "/chat/"+token(`{"mode":"r"}`))
 	const count = 500
 	texts := make([]string, count)
 	for i := range texts {
 		texts[i] = "the same"
 	}
-	c.send(texts...)
-	last := 0.0
-	for range count {
-		m := c.receiveMessage()
-		at, err := m.Claims["message_delivered_at"].(json.Number).Float64()
-		check(t, err)
-		if m.Payload != "the same" || at <= last {
-			t.Fatalf("got %q at %.6f after %.6f", m.Payload, at, last)
+	one.send(texts...)
+	two.send(texts...)
+	times := map[json.Number]bool{}
+	for range 2 * count {
+		m := watcher.receiveMessage()
+		at := m.Claims["message_delivered_at"].(json.Number)
+		if m.Payload != "the same" || times[at] {
+			t.Fatalf("got %q at %s, again: %v", m.Payload, at, times[at])
 		}
-		last = at
+		times[at] = true
 	}
-	c.expectPong()
+	watcher.expectPong()
 }
 
 // A payload of 7999 bytes passes, one of 8000 closes its sender with a reason, and nothing else is lost.

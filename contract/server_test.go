@@ -242,9 +242,9 @@ type server struct {
 	channel string // PGWS_LISTEN_CHANNEL
 }
 
-// defaults are for servers whose test does not care.
+// defaults are for servers whose test does not care. All is logged, so that a secret in any line is found.
 func defaults() env {
-	return env{"PGWS_JWT_SECRET": secret, "PGWS_HOST": "127.0.0.1", "PGWS_PORT": "0"}
+	return env{"PGWS_JWT_SECRET": secret, "PGWS_HOST": "127.0.0.1", "PGWS_PORT": "0", "PGWS_LOG_LEVEL": "debug"}
 }
 
 // start runs a server with these settings, on a database of its own if they name none, and returns when it has its port.

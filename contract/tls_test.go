@@ -97,11 +97,18 @@ func TestTLS(t *testing.T) {
 	replaceCertificate(t, certificate, key, "three")
 	eventually(t, "the third certificate is used", func() bool { return s.certificateName(t) == "three" })
 
-	t.Log("Connections that are open stay so.")
+	t.Log("Connections that are open stay so, and carry much at once.")
+	const count = 500
+	burst(t, connect(t, s.uri), 0, count)
+	for n := range count {
+		c.expect(burstMessage(n))
+	}
 	c.send("still here")
 	if got := c.receiveMessage().Payload; got != "still here" {
 		t.Errorf("got %q", got)
 	}
+	c.raw(closeWith(1000, ""))
+	c.expectClose(1000)
 }
 
 // certificateComplaint is an error that speaks of the certificate.

@@ -25,7 +25,6 @@ func TestDemo(t *testing.T) {
 	here := browsertest.OpenDemo(t, d.page)
 	here.Want(`document.querySelector("h1").textContent === "pgws dev ` + version + `"`)
 	here.Wait(event("chat", browsertest.Eval[string](here, `JSON.parse(document.querySelector("#claims").value).sub`)))
-	here.Size(1280, 800, 1.25)
 	here.Theme("light")
 	here.Picture("demo-first-paint")
 
@@ -119,17 +118,17 @@ func copied(t *testing.T, p *browsertest.Tab, id string) string {
 
 // pictures shows the page in both themes and on screens of three widths. It leaves the window as it was.
 func pictures(p *browsertest.Tab) {
+	p.Size(1280, 800, 1.25)
 	p.Picture("demo-wide-light")
 	for _, theme := range []string{"dark", "light"} {
 		p.Theme(theme)
-		p.Size(1280, 800, 1)
-		p.Picture("demo-" + theme)
-		p.Size(900, 1000, 1)
-		p.Picture("demo-900-" + theme)
 		p.Size(390, 844, 2)
 		p.Picture("demo-390-" + theme)
 		p.Size(390, 2600, 1)
 		p.Picture("demo-390-tall-" + theme)
+		p.Size(900, 1000, 1)
+		p.Picture("demo-900-" + theme)
+		p.Size(1280, 800, 1)
+		p.Picture("demo-" + theme)
 	}
-	p.Size(1280, 800, 1.25)
 }

@@ -77,6 +77,7 @@ func TestFiles(t *testing.T) {
 		"missing":        {"GET", "/nothing", 404, ""},
 		"outside":        {"GET", "/../outside", 404, ""},
 		"escaped":        {"GET", "/%2e%2e/outside", 404, ""},
+		"zero byte":      {"GET", "/app.js%00", 404, ""},
 		"post":           {"POST", "/app.js", 405, ""},
 		"head":           {"HEAD", "/app.js", 200, ""},
 		"channel, token": {"GET", "/chat/t.o.k", 404, ""},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strings"
 )
 
 // Files serves the files of a folder, index.html for the folder itself and
@@ -27,6 +28,9 @@ func Files(root string) http.Handler {
 type unlisted struct{ fs.FS }
 
 func (u unlisted) Open(name string) (fs.File, error) {
+	if strings.Contains(name, "\x00") { // no system has such a file, and some call it an error of another kind
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
 	file, err := u.FS.Open(name)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func (p *Tab) Join(channel string) {
 func (p *Tab) Send(text string) {
 	p.t.Helper()
 	p.Enter("#text", text)
-	p.Press("\r")
+	p.Click("#send")
 }
 
 // Claim has other claims signed, and waits until the channels are being joined with them.
