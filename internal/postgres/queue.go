@@ -11,6 +11,9 @@ import (
 // maxBatchBytes ends a batch: a larger one gains nothing and comes late.
 const maxBatchBytes = 256 << 10
 
+// leastBatchBytes is the room that a batch begins with.
+const leastBatchBytes = 4 << 10
+
 // arrayHeaderBytes is the length of the binary form of a one-dimensional
 // array before its elements: dimensions, flags, element type, length, first index.
 const arrayHeaderBytes = 20
@@ -39,8 +42,9 @@ type entry struct {
 	refused func(error)
 }
 
-func newBatch() *batch {
-	return &batch{array: make([]byte, arrayHeaderBytes, 4<<10)}
+// newBatch returns an empty batch with room for what is expected.
+func newBatch(bytes, entries int) *batch {
+	return &batch{array: make([]byte, arrayHeaderBytes, max(bytes, leastBatchBytes)), entries: make([]entry, 0, entries)}
 }
 
 func (b *batch) add(element []byte, e entry) {
@@ -60,7 +64,7 @@ func (b *batch) element(i int) []byte {
 
 // part returns a batch of the entries from i to before j.
 func (b *batch) part(i, j int) *batch {
-	p := newBatch()
+	p := newBatch(len(b.array), j-i)
 	for ; i < j; i++ {
 		p.add(b.element(i), b.entries[i])
 	}
@@ -76,7 +80,7 @@ func (b *batch) lastPayload() string {
 // split moves the entries whose sender is not in busy to a batch of their own.
 // It returns nil when there is none.
 func (b *batch) split(busy map[*hub.Session]int) *batch {
-	free, rest := newBatch(), newBatch()
+	free, rest := newBatch(0, 0), newBatch(len(b.array), len(b.entries))
 	free.stamp, rest.stamp = b.stamp, b.stamp
 	for i, e := range b.entries {
 		if e.sender != nil && busy[e.sender] > 0 {
@@ -133,11 +137,13 @@ func writeStamp(dst []byte, micros int64) {
 // A queue holds the batches that wait, oldest first.
 type queue struct {
 	batches []*batch
+	// The size of the batch taken last: the next ones are likely to be about as large.
+	bytes, entries int
 }
 
 func (q *queue) add(element []byte, e entry) {
 	if n := len(q.batches); n == 0 || q.batches[n-1].stamp != 0 || len(q.batches[n-1].array)+len(element) > maxBatchBytes {
-		q.batches = append(q.batches, newBatch())
+		q.batches = append(q.batches, newBatch(q.bytes, q.entries))
 	}
 	q.batches[len(q.batches)-1].add(element, e)
 }
@@ -169,6 +175,7 @@ func (q *queue) take(busy map[*hub.Session]int) *batch {
 		}
 		first = taken
 	}
+	q.bytes, q.entries = len(first.array), len(first.entries)
 	q.batches[0] = nil
 	q.batches = q.batches[1:]
 	return first

@@ -12,7 +12,7 @@ import (
 
 func TestStamp(t *testing.T) {
 	t.Parallel()
-	b := newBatch()
+	b := newBatch(0, 0)
 	m := message("x")
 	for range 3 {
 		b.add(m.AppendJSON([]byte{0, 0, 0, 0}, "c", false), entry{})

@@ -103,8 +103,9 @@ joinForm.addEventListener("submit", (event) => {
   done("join");
 });
 
-sendForm.addEventListener("submit", (event) => {
+sendForm.addEventListener("submit", async (event) => {
   event.preventDefault();
+  await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
   if (text.value === "") return say("Write a message first.");
   const problem = channels.target ? channels.target.send(text.value) : "Not sent: no channel is joined.";
   say(problem);
