@@ -14,7 +14,7 @@ COUNT ?= 1
 FUZZTIME ?= 20s
 
 # Tests keep here what a person looks at afterwards, such as screenshots.
-test cover: export PGWS_ARTIFACTS := $(CURDIR)/artifacts
+test cover: export TEST_ARTIFACTS := $(CURDIR)/artifacts
 
 .PHONY: help build run test lint bench fuzz cover clean
 
@@ -31,7 +31,7 @@ run: ## Serve with no configuration: a PostgreSQL of its own, a demo page. Insta
 
 test: ## Check everything and run every test. Installs PostgreSQL, Chromium and a C compiler if they are missing.
 	@tools/need postgresql chromium cc
-	@mkdir -p $(PGWS_ARTIFACTS)
+	@mkdir -p $(TEST_ARTIFACTS)
 	@go run ./tools/check
 
 lint: ## Check formatting, go.mod, vet (Linux and macOS) and golangci-lint, without a test.
@@ -48,10 +48,10 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s).
 
 cover: ## Run the tests and write where they pass to artifacts/cover.html.
 	@tools/need postgresql chromium
-	@mkdir -p $(PGWS_ARTIFACTS)
-	@go test -coverpkg ./... -coverprofile $(PGWS_ARTIFACTS)/cover.out ./...
-	@go tool cover -html $(PGWS_ARTIFACTS)/cover.out -o $(PGWS_ARTIFACTS)/cover.html
-	@go tool cover -func $(PGWS_ARTIFACTS)/cover.out | tail -n 1
+	@mkdir -p $(TEST_ARTIFACTS)
+	@go test -coverpkg ./... -coverprofile $(TEST_ARTIFACTS)/cover.out ./...
+	@go tool cover -html $(TEST_ARTIFACTS)/cover.out -o $(TEST_ARTIFACTS)/cover.html
+	@go tool cover -func $(TEST_ARTIFACTS)/cover.out | tail -n 1
 
 clean: ## Remove what was built and kept.
 	rm -rf bin artifacts

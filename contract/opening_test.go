@@ -42,7 +42,7 @@ func TestRefusals(t *testing.T) {
 		"expired long ago":            {"/chat/" + token(`{"mode":"rw","exp":0}`), unauthorized, "Token expired"},
 		"expired, by /TOKEN":          {"/" + token(`{"mode":"rw","channel":"chat","exp":1}`), unauthorized, "Token expired"},
 		"exp that is a string":        {"/chat/" + token(`{"mode":"rw","exp":"never"}`), unauthorized, "Error: …"},
-		"not yet valid":               {"/chat/" + token(`{"mode":"rw","nbf":`+in(60)+`}`), unauthorized, "Error: …"},
+		"not yet valid":               {"/chat/" + token(`{"mode":"rw","nbf":`+in(3600)+`}`), unauthorized, "Error: …"},
 		"nbf that is a string":        {"/chat/" + token(`{"mode":"rw","nbf":"tomorrow"}`), unauthorized, "Error: …"},
 		"no mode":                     {"/chat/" + token(`{}`), forbidden, "Missing mode"},
 		"no mode but claims":          {"/chat/" + token(`{"channel":"chat","modes":"rw"}`), forbidden, "Missing mode"},

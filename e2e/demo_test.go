@@ -7,7 +7,7 @@ import (
 	"pgws/internal/page/browsertest"
 )
 
-// A table whose rows are announced by a trigger, as in the README.
+// orders is a table whose rows a trigger announces on the channel orders, and a first row.
 const orders = `
 	create table orders (id int, state text, total numeric(9, 2));
 	create function announce() returns trigger language plpgsql as $$ begin

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,8 +84,8 @@ func run(t *testing.T, variables []string, arguments ...string) *program {
 // stop is a Ctrl-C. It returns when the program has ended, which it must do with status 0.
 func (p *program) stop(t *testing.T) {
 	t.Helper()
-	if !p.ended() {
-		check(t, p.command.Process.Signal(syscall.SIGINT))
+	if err := p.command.Process.Signal(syscall.SIGINT); !errors.Is(err, os.ErrProcessDone) {
+		check(t, err)
 	}
 	p.wait(t)
 }
@@ -98,7 +99,7 @@ func (p *program) wait(t *testing.T) {
 	case <-p.done:
 	case <-timer.C:
 		t.Error("pgws does not end; where it hangs is in its log")
-		check(t, p.command.Process.Signal(syscall.SIGQUIT))
+		_ = p.command.Process.Signal(syscall.SIGQUIT) // It may have ended after all.
 		<-p.done
 	}
 	if status := p.command.ProcessState.ExitCode(); status != 0 {

@@ -174,10 +174,10 @@ func (p *Tab) Theme(name string) {
 	}))
 }
 
-// Picture writes what the window shows as NAME.png into the folder that PGWS_ARTIFACTS names; unset: nowhere.
+// Picture writes what the window shows as NAME.png into the folder that TEST_ARTIFACTS names; unset: nowhere.
 func (p *Tab) Picture(name string) {
 	p.t.Helper()
-	dir := os.Getenv("PGWS_ARTIFACTS")
+	dir := os.Getenv("TEST_ARTIFACTS")
 	if dir == "" {
 		return
 	}

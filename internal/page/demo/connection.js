@@ -59,9 +59,9 @@ export class Connection {
     const mode = String(this.claims.mode);
     if (this.state !== "open" || !this.#socket) return `Not sent: ${this.label} is not open.`;
     if (!mode.includes("w")) return `Not sent: mode “${mode}” only receives, the server would ignore it.`;
+    const at = performance.now();
     this.#socket.send(text);
     if (!mode.includes("r")) return "";
-    const at = performance.now();
     const channels = this.channel === null ? allowed(this.claims) : [this.channel];
     for (const channel of channels) this.#unanswered.push({ channel, text, at });
     this.#unanswered.splice(0, this.#unanswered.length - MOST_UNANSWERED);

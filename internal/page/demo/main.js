@@ -105,12 +105,15 @@ joinForm.addEventListener("submit", (event) => {
 
 sendForm.addEventListener("submit", async (event) => {
   event.preventDefault();
-  await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
-  if (text.value === "") return say("Write a message first.");
-  const problem = channels.target ? channels.target.send(text.value) : "Not sent: no channel is joined.";
-  say(problem);
-  if (!problem) text.value = "";
+  const words = text.value;
+  if (words === "") return say("Write a message first.");
+  text.value = "";
   text.focus();
+  // After a key or a click the browser draws before it hands over what arrives, and the round trip would hold that frame.
+  await new Promise((drawn) => setTimeout(drawn));
+  const problem = channels.target ? channels.target.send(words) : "Not sent: no channel is joined.";
+  say(problem);
+  if (problem) text.value ||= words;
 });
 
 element("clear", HTMLButtonElement).addEventListener("click", () => stream.clear());
