@@ -1,7 +1,6 @@
 package contract_test
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -33,20 +32,16 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// copyOfBinary is pgws where every user may run it.
+// copyOfBinary is pgws where every user may run it. Another process copies it: a file that this one has open for
+// writing, and a child just forked with it, cannot be run.
 func copyOfBinary(t *testing.T) string {
 	t.Helper()
 	original, err := built()
 	check(t, err)
-	in, err := os.Open(original)
-	check(t, err)
-	defer in.Close()
 	path := filepath.Join(openDir(t), "pgws")
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	check(t, err)
-	_, err = io.Copy(out, in)
-	check(t, err)
-	check(t, out.Close())
+	if out, err := exec.Command("cp", original, path).CombinedOutput(); err != nil {
+		t.Fatalf("copy pgws: %v: %s", err, out)
+	}
 	return path
 }
 

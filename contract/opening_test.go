@@ -183,7 +183,7 @@ func TestExpiry(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	heard := s.listen(t)
-	const lifetime = 3 // seconds: ample for what comes before
+	const lifetime = 5 // seconds: ample for what comes before
 	before := time.Now()
 	polite := s.dial(t, "/chat/"+token(`{"mode":"rw","exp":`+in(lifetime)+`}`))
 	deaf := s.dial(t, "/chat/"+token(`{"mode":"rw","exp":`+in(lifetime)+`}`))

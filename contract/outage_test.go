@@ -203,7 +203,7 @@ func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	uri := pgtest.Database(t)
 	network, through := behindProxy(t, uri)
-	s := start(t, env{"PGWS_DB_URI": through, "PGWS_CHECK_LISTENER_INTERVAL": "1000", "PGWS_ADMIN_ADDR": freeAddress(t)})
+	s := start(t, env{"PGWS_DB_URI": through, "PGWS_CHECK_LISTENER_INTERVAL": "2000", "PGWS_ADMIN_ADDR": freeAddress(t)})
 	s.uri = uri
 	other := s.listen(t)
 	c := s.dial(t, "/chat/"+token(anybody))

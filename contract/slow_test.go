@@ -29,9 +29,10 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
 	path, err := builtPlain()
 	check(t, err)
-	s := startBinary(t, path, nil)
+	s := startBinary(t, path, env{"PGWS_ADMIN_ADDR": freeAddress(t)})
 	healthy := s.dial(t, "/chat/"+token(`{"mode":"r"}`))
-	for range 20 {
+	const deaf = 20
+	for range deaf {
 		s.dial(t, "/chat/"+token(`{"mode":"r"}`))
 	}
 	conn := connect(t, s.uri)
@@ -52,7 +53,10 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 	t.Logf("from %d MB to %d MB at most", before>>20, most>>20)
 	healthy.expectPong()
-	s.awaitLog(t, "too slow")
+	eventually(t, "those that do not read are given up", func() bool {
+		_, _, figures := (&server{addr: s.admin}).get(t, "/metrics")
+		return strings.Contains(figures, fmt.Sprintf("\npgws_sessions_slow_total %d\n", deaf))
+	})
 }
 
 // memory returns the resident memory of the server, in bytes.

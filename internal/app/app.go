@@ -161,12 +161,15 @@ func (a *App) bind(ctx context.Context) (err error) {
 	return nil
 }
 
-// unbind closes the ports of an app that will not run.
+// unbind closes the ports that are open.
 func (a *App) unbind() error {
 	var errs []error
 	for _, listener := range []net.Listener{a.admin, a.public} {
-		if listener != nil {
-			errs = append(errs, listener.Close())
+		if listener == nil {
+			continue
+		}
+		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -230,9 +233,13 @@ func (a *App) Ready() error {
 }
 
 // Run starts all, serves until ctx is done, which is no error, and stops all.
-func (a *App) Run(ctx context.Context) error {
+func (a *App) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.unbind()) }() // what was not reached is bound still
 	if err := a.keys.Load(ctx); err != nil {
-		return errors.Join(fmt.Errorf("PGWS_JWT_SECRET: %w", err), a.unbind())
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("PGWS_JWT_SECRET: %w", err)
 	}
 	return supervise(ctx, a.services(), func() { close(a.started) })
 }
@@ -246,12 +253,12 @@ func (a *App) services() []service {
 		services = append(services, service{name: "admin listener", run: a.serve(a.admin, admin)})
 	}
 	services = append(services,
-		service{name: "hub", run: a.hub.Run},
-		service{name: "listener", run: a.listener.Run, started: a.listener.Listening()})
+		service{name: "hub", run: a.hub.Run})
 	if a.recorder != nil {
-		services = append(services, service{name: "PGWS_RECORDER", run: a.recorder.Run, started: a.recorder.Ready()})
+		services = append(services, service{name: "PGWS_RECORDER", run: a.record})
 	}
 	services = append(services,
+		service{name: "listener", run: a.listener.Run, started: a.listener.Listening()},
 		service{name: "notifier", run: a.notifier.Run, started: a.notifier.Ready()},
 		service{name: "keys", run: func(ctx context.Context) error { return a.keys.Run(ctx, a.Log) }},
 		service{name: "sessions", run: a.server.Run, started: a.server.Running()})
@@ -261,6 +268,17 @@ func (a *App) services() []service {
 			service{name: "public listener", run: a.serve(a.public, a.handler())})
 	}
 	return services
+}
+
+// record records what the listener hears; so it ends after the listener, and
+// begins when there is something to hear.
+func (a *App) record(ctx context.Context) error {
+	select {
+	case <-a.listener.Listening():
+		return a.recorder.Run(ctx)
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // serve returns a service that answers HTTP on a listener.

@@ -75,11 +75,15 @@ func (s *Session) Subscribe(channels ...string) {
 	}
 }
 
+// maxControlBytes bounds the control frames that wait. A client that pings and
+// does not read need not have an answer to each ping (RFC 6455, section 5.5.3).
+const maxControlBytes = 1 << 10
+
 // Control sends a control frame ahead of the publications that wait. Frames
-// after End are dropped.
+// after End, and too many, are dropped.
 func (s *Session) Control(frame []byte) {
 	s.mu.Lock()
-	if s.over || s.last {
+	if s.over || s.last || len(s.control)+len(frame) > maxControlBytes {
 		s.mu.Unlock()
 		return
 	}

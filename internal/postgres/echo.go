@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // An echo follows what was sent until the listener has heard it. PostgreSQL
@@ -18,7 +20,7 @@ type echo struct {
 	up        bool              // it hears
 	turn      int               // how often it has come up
 	expected  map[string]*batch // sent, maybe committed, and not heard, by last payload
-	committed []*batch          // those of them that are, in the order of their stamps
+	committed []*batch          // those of them that are
 	count     atomic.Int64      // of expected, for a look without the lock
 }
 
@@ -46,10 +48,24 @@ func (n *Notifier) setListening(up bool) {
 	for _, b := range n.echo.committed {
 		n.forget(b)
 		b.committed = false
-		n.queue.putBack(b)
 	}
+	n.queue.putBack(n.echo.committed...)
 	n.echo.committed = nil
 	n.signal()
+}
+
+// settle waits, not for long, until no transaction is under way. The listener
+// does so before it listens again: what commits after that would be heard before
+// what is sent again, which was sent first.
+func (n *Notifier) settle(ctx context.Context) {
+	n.mu.Lock()
+	settled := n.settled
+	n.mu.Unlock()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	case <-time.After(settleTimeout):
+	}
 }
 
 // hear is told every payload that the listener hears.
@@ -116,17 +132,22 @@ func (n *Notifier) stillTurn(b *batch, turn int) bool {
 	return false
 }
 
-// commit is for a batch that PostgreSQL has taken.
-func (n *Notifier) commit(b *batch) {
+// commit is for a batch that PostgreSQL has taken. When the listener was
+// replaced since the batch was sent, nobody knows whether it hears it still.
+func (n *Notifier) commit(b *batch, turn int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.echo.attached || b.heard || n.stopped {
 		n.free(b)
 		return
 	}
+	if n.echo.turn != turn {
+		n.forget(b)
+		n.queue.putBack(b)
+		return
+	}
 	b.committed = true
-	i, _ := slices.BinarySearchFunc(n.echo.committed, b.stamp, func(other *batch, stamp int64) int { return int(other.stamp - stamp) })
-	n.echo.committed = slices.Insert(n.echo.committed, i, b)
+	n.echo.committed = append(n.echo.committed, b)
 }
 
 // forgetEchoes is for the end: what is committed is done with.

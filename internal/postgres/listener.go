@@ -19,7 +19,6 @@ import (
 
 // How the listener waits.
 const (
-	connectTimeout = 10 * time.Second
 	firstWait      = time.Second      // between the first two tries to connect
 	longestWait    = 32 * time.Second // between any two
 	probeTimeout   = 5 * time.Second  // for the proof that LISTEN works
@@ -97,6 +96,9 @@ func (l *Listener) Run(ctx context.Context) error {
 	for err == nil {
 		l.setUp(true)
 		lost := l.receive(ctx, conn)
+		if ctx.Err() != nil {
+			l.drain(conn)
+		}
 		l.setUp(false)
 		l.close(conn)
 		if ctx.Err() != nil {
@@ -106,6 +108,9 @@ func (l *Listener) Run(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", ErrListenerLost, lost)
 		}
 		l.Log.Warn("the listener's connection is lost; notifications sent before it is back are missed", "error", lost)
+		if l.Notifier != nil {
+			l.Notifier.settle(ctx)
+		}
 		if conn, err = l.reconnect(ctx); err == nil {
 			l.Observer.Reconnected()
 			l.Log.Info("the listener is connected again")
@@ -125,10 +130,11 @@ func (l *Listener) setUp(up bool) {
 	l.Observer.ListenerUp(up)
 }
 
-// A listening connection and the place where its reads wait.
+// A listening connection, the place where its reads wait, and how it was dialed.
 type listening struct {
 	*pgx.Conn
 	paced *pacedConn
+	line  *dialer
 }
 
 // connectAtStart waits 1, 2, 4 … seconds between its tries.
@@ -178,12 +184,13 @@ func newBackOff(longest time.Duration) *backoff.ExponentialBackOff {
 
 // connect opens a connection, listens and proves that it hears.
 func (l *Listener) connect(ctx context.Context) (*listening, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout(&l.Config.Config)+probeTimeout)
 	defer cancel()
-	made := new(listening)
+	made := &listening{line: newDialer(l.Config.DialFunc)}
 	probe := "pgws_probe_" + rand.Text()
 	heard := false
 	config := l.Config.Copy()
+	config.DialFunc = made.line.dial
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "pgws listener"
 	}
@@ -295,6 +302,15 @@ func (l *Listener) receive(ctx context.Context, conn *listening) error {
 	}
 }
 
+// drain hears what has been committed before the end: PostgreSQL sends it
+// before the answer to a query.
+func (l *Listener) drain(conn *listening) {
+	defer l.Sink.Flush()
+	if err := l.check(context.Background(), conn, closeTimeout); err != nil {
+		l.Log.Debug("hear the last notifications", "error", err)
+	}
+}
+
 // check asks the listener's own connection: another session that listens to
 // the same channel proves nothing.
 func (l *Listener) check(ctx context.Context, conn *listening, timeout time.Duration) error {
@@ -314,10 +330,13 @@ func (l *Listener) check(ctx context.Context, conn *listening, timeout time.Dura
 	return nil
 }
 
+// close closes a connection and waits until the driver has done with it.
 func (l *Listener) close(conn *listening) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if err := conn.Close(ctx); err != nil {
 		l.Log.Debug("close the listener's connection", "error", err)
 	}
+	conn.line.hangUp()
+	<-conn.PgConn().CleanupDone()
 }

@@ -21,6 +21,7 @@ import (
 const (
 	notifyTimeout   = 30 * time.Second // for one transaction
 	longestRetry    = 5 * time.Second  // between two tries to send a batch
+	settleTimeout   = 3 * time.Second  // for what is under way when the listener is lost
 	slowTransaction = 5 * time.Millisecond
 	flushTimeout    = 10 * time.Second // for what is queued when Run is to end,
 	lostTimeout     = time.Second      // and when it is to end because PostgreSQL is lost
@@ -80,6 +81,7 @@ type Notifier struct {
 	waiting  int           // senders that wait for room
 	stopped  bool
 	underWay int
+	settled  chan struct{}        // closed while nothing is under way
 	busy     map[*hub.Session]int // senders of messages under way
 	last     int64                // stamp
 }
@@ -91,8 +93,15 @@ func NewNotifier(o NotifierOptions) *Notifier {
 		wake:            make(chan struct{}, 1),
 		ready:           make(chan struct{}),
 		room:            make(chan struct{}),
+		settled:         closedChannel(),
 		busy:            make(map[*hub.Session]int),
 	}
+}
+
+func closedChannel() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
 }
 
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
@@ -182,6 +191,8 @@ func (n *Notifier) Run(ctx context.Context) error {
 		config.ConnConfig.RuntimeParams["application_name"] = "pgws notifier"
 	}
 	config.AfterConnect = n.prepare
+	line := newDialer(config.ConnConfig.DialFunc)
+	config.ConnConfig.DialFunc = line.dial
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	pool, err := pgxpool.NewWithConfig(sending, config)
@@ -189,9 +200,11 @@ func (n *Notifier) Run(ctx context.Context) error {
 		return fmt.Errorf("postgres: make the pool: %w", err)
 	}
 	n.pool = pool
-	defer pool.Close()
 	n.greet(ctx)
-	n.dispatch(ctx, sending, cancel)
+	n.dispatch(ctx, sending, func() { cancel(); line.hangUp() })
+	impatience := time.AfterFunc(closeTimeout, line.hangUp)
+	defer impatience.Stop()
+	pool.Close()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.size > 0 {
@@ -261,6 +274,8 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 				n.send(sending, b)
 				n.finish(b)
 			})
+		}
+		if b != nil || overtake { // look for what can overtake not more often than now and then
 			started = time.Now()
 			slow.Reset(slowTransaction)
 		}
@@ -293,7 +308,9 @@ func (n *Notifier) next(overtake bool) (b *batch, done bool) {
 	if b == nil {
 		return nil, n.stopped && n.underWay == 0 && n.queue.empty()
 	}
-	n.underWay++
+	if n.underWay++; n.underWay == 1 {
+		n.settled = make(chan struct{})
+	}
 	for _, e := range b.entries {
 		if e.sender != nil {
 			n.busy[e.sender]++
@@ -307,7 +324,9 @@ func (n *Notifier) next(overtake bool) (b *batch, done bool) {
 func (n *Notifier) finish(b *batch) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.underWay--
+	if n.underWay--; n.underWay == 0 {
+		close(n.settled)
+	}
 	for _, e := range b.entries {
 		if e.sender == nil {
 			continue

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -30,14 +31,14 @@ type batch struct {
 	array   []byte
 	entries []entry
 
-	stamp     int64 // the first; 0 until it is about to be sent for the first time
 	committed bool
 	heard     bool // by the listener
 }
 
 // An entry is one notification of a batch.
 type entry struct {
-	end     int // in batch.array
+	end     int   // in batch.array
+	stamp   int64 // 0 until it is about to be sent for the first time
 	sender  *hub.Session
 	refused func(error)
 }
@@ -68,9 +69,12 @@ func (b *batch) part(i, j int) *batch {
 	for ; i < j; i++ {
 		p.add(b.element(i), b.entries[i])
 	}
-	p.stamp = b.stamp
 	return p
 }
+
+// stamp returns the first one, by which batches are in order; 0 for a batch that
+// was never about to be sent.
+func (b *batch) stamp() int64 { return b.entries[0].stamp }
 
 // lastPayload returns the payload that comes last.
 func (b *batch) lastPayload() string {
@@ -81,7 +85,6 @@ func (b *batch) lastPayload() string {
 // It returns nil when there is none.
 func (b *batch) split(busy map[*hub.Session]int) *batch {
 	free, rest := newBatch(0, 0), newBatch(len(b.array), len(b.entries))
-	free.stamp, rest.stamp = b.stamp, b.stamp
 	for i, e := range b.entries {
 		if e.sender != nil && busy[e.sender] > 0 {
 			rest.add(b.element(i), e)
@@ -111,12 +114,13 @@ func (b *batch) param() []byte {
 // microsecond after the one before at least, since PostgreSQL folds equal
 // notifications of one transaction. It returns the last stamp.
 func (b *batch) stampAll(now, last int64) int64 {
-	if b.stamp != 0 {
+	if b.stamp() != 0 {
 		return last
 	}
-	b.stamp = max(now, last+1)
-	for _, e := range b.entries {
+	for i := range b.entries {
+		e := &b.entries[i]
 		last = max(now, last+1)
+		e.stamp = last
 		place := b.array[:e.end-hub.StampEnd]
 		writeStamp(place[len(place)-len(hub.Stamp):], last)
 	}
@@ -142,20 +146,22 @@ type queue struct {
 }
 
 func (q *queue) add(element []byte, e entry) {
-	if n := len(q.batches); n == 0 || q.batches[n-1].stamp != 0 || len(q.batches[n-1].array)+len(element) > maxBatchBytes {
+	if n := len(q.batches); n == 0 || q.batches[n-1].stamp() != 0 || len(q.batches[n-1].array)+len(element) > maxBatchBytes {
 		q.batches = append(q.batches, newBatch(q.bytes, q.entries))
 	}
 	q.batches[len(q.batches)-1].add(element, e)
 }
 
-// putBack queues a batch that was taken, before all that were taken after it:
-// a sender's messages stay in order.
-func (q *queue) putBack(b *batch) {
-	i := 0
-	for i < len(q.batches) && q.batches[i].stamp != 0 && q.batches[i].stamp < b.stamp {
-		i++
+// putBack queues batches that were taken, before all that were taken after
+// them: a sender's messages stay in order.
+func (q *queue) putBack(batches ...*batch) {
+	fresh := 0
+	for fresh < len(q.batches) && q.batches[fresh].stamp() != 0 {
+		fresh++
 	}
-	q.batches = slices.Insert(q.batches, i, b)
+	again := append(slices.Clone(q.batches[:fresh]), batches...)
+	slices.SortFunc(again, func(a, b *batch) int { return cmp.Compare(a.stamp(), b.stamp()) })
+	q.batches = append(again, q.batches[fresh:]...)
 }
 
 func (q *queue) empty() bool { return len(q.batches) == 0 }

@@ -87,7 +87,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(flushLimit(ctx), cancel) })
 	defer stop()
-	c := caller{Recorder: r}
+	c := caller{Recorder: r, line: newDialer(r.Config.DialFunc)}
 	defer c.close()
 	if err := c.connect(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -97,11 +97,9 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 	close(r.ready)
 	for {
-		ended := false
 		select {
 		case <-r.wake:
 		case <-ctx.Done():
-			ended = true
 		}
 		waiting, missed := r.take()
 		for _, notification := range waiting {
@@ -113,7 +111,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		if missed > 0 {
 			r.Log.Error("notifications were not recorded", "count", missed)
 		}
-		if ended {
+		if len(waiting) == 0 && ctx.Err() != nil {
 			return nil
 		}
 	}
@@ -122,15 +120,17 @@ func (r *Recorder) Run(ctx context.Context) error {
 // A caller is the recorder's connection and the statement to call with.
 type caller struct {
 	*Recorder
+	line      *dialer
 	conn      *pgx.Conn
 	statement string
 }
 
 // connect connects and looks the procedure up.
 func (c *caller) connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout(&c.Config.Config))
 	defer cancel()
 	config := c.Config.Copy()
+	config.DialFunc = c.line.dial
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "pgws recorder"
 	}
@@ -165,6 +165,8 @@ func (c *caller) close() {
 	if err := c.conn.Close(ctx); err != nil {
 		c.Log.Debug("close the recorder's connection", "error", err)
 	}
+	c.line.hangUp()
+	<-c.conn.PgConn().CleanupDone()
 }
 
 // record calls the procedure until it has an answer, and reports whether that

@@ -20,10 +20,11 @@ func (n *Notifier) send(ctx context.Context, b *batch) {
 		n.down.Store(err != nil)
 		if err == nil {
 			n.Observer.Notified(len(b.entries))
-			n.commit(b)
+			n.commit(b, turn)
 			return
 		}
 		if ctx.Err() != nil {
+			n.giveUp(b)
 			return
 		}
 		if isDataError(err) {
@@ -31,13 +32,27 @@ func (n *Notifier) send(ctx context.Context, b *batch) {
 			return
 		}
 		n.Observer.NotifyFailed()
+		if !n.stillTurn(b, turn) {
+			return
+		}
 		wait := waits.NextBackOff()
 		n.Log.Warn("messages could not be sent and wait", "error", err, "messages", len(b.entries), "next", wait.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
+			n.giveUp(b)
 			return
 		case <-time.After(wait):
 		}
+	}
+}
+
+// giveUp is for a batch that is sent no more. It has arrived nevertheless when
+// the listener has heard it.
+func (n *Notifier) giveUp(b *batch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if b.heard {
+		n.free(b)
 	}
 }
 

@@ -36,6 +36,9 @@ func ParseURI(uri string) (*pgxpool.Config, error) {
 		return nil, errors.New("neither a valid connection URI nor a keyword/value string" +
 			" (special characters of a password are percent-encoded in a URI)")
 	}
+	if err := adapt(&config.ConnConfig.Config); err != nil {
+		return nil, err
+	}
 	// Notifications must reach the clients in UTF-8, whatever the environment says.
 	config.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
 	return config, nil

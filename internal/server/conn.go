@@ -74,6 +74,7 @@ func (c *conn) begin(netConn net.Conn, early []byte) {
 		}
 	}
 	c.frames.init(c, s.MaxMessageBytes, early)
+	c.frames.discard = !c.grant.Send
 	s.opened.Add(1)
 	s.Observer.SessionOpened()
 	c.seen.Store(s.keeper.now())
@@ -143,11 +144,11 @@ func (c *conn) read() error {
 
 // receive publishes a message of a client that may send.
 func (c *conn) receive(text []byte) error {
-	if !utf8.Valid(text) {
-		return &closeError{code: ws.StatusInvalidFramePayloadData, reason: "not UTF-8"}
-	}
 	if !c.grant.Send || c.closed() != 0 {
 		return nil
+	}
+	if !utf8.Valid(text) {
+		return &closeError{code: ws.StatusInvalidFramePayloadData, reason: "not UTF-8"}
 	}
 	c.server.Observer.MessageReceived()
 	err := c.publish(hub.Message{Event: "WebsocketMessage", Channels: c.grant.Channels, Text: text})
@@ -224,9 +225,7 @@ func (c *conn) end(err error) {
 		<-c.close(wrong.code, wrong.reason)
 		c.drain()
 	case errors.As(err, &answer):
-		if c.closed() == 0 {
-			<-c.close(answer.code, "")
-		}
+		<-c.close(answer.code, "")
 	default:
 		c.abandon(ws.StatusAbnormalClosure)
 	}
@@ -278,7 +277,12 @@ func (c *conn) Abort(cause error) {
 	s.closeNet(c.net) // ends the reader, which does the rest
 }
 
+// closeNet ends a connection at once. TLS would first say goodbye to a client
+// that may not listen, and wait for it.
 func (s *Server) closeNet(conn net.Conn) {
+	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secured.NetConn()
+	}
 	if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.Log.Debug("close a connection", "error", err)
 	}

@@ -68,8 +68,10 @@ type frames struct {
 	input   input
 	limit   int
 	state   ws.State
+	discard bool      // messages are read and forgotten: they come back empty when cut in pieces
 	op      ws.OpCode // of the message under way
-	message []byte    // its fragments so far
+	length  int       // of its fragments so far
+	message []byte    // the fragments
 }
 
 func (f *frames) init(c *conn, limit int, early []byte) {
@@ -90,7 +92,7 @@ func (f *frames) next() (ws.OpCode, []byte, error) {
 			payload, err := f.whole(h)
 			return h.OpCode, payload, err
 		}
-		if h.Length > int64(f.limit-len(f.message)) {
+		if h.Length > int64(f.limit-f.length) {
 			return 0, nil, &closeError{code: ws.StatusMessageTooBig, reason: fmt.Sprintf("message larger than %d bytes", f.limit)}
 		}
 		if h.OpCode != ws.OpContinuation {
@@ -109,7 +111,7 @@ func (f *frames) next() (ws.OpCode, []byte, error) {
 		}
 		f.state = f.state.Clear(ws.StateFragmented)
 		message := f.message
-		f.message = nil
+		f.message, f.length = nil, 0
 		return f.op, message, nil
 	}
 }
@@ -159,10 +161,13 @@ func (f *frames) gather(h ws.Header) error {
 		}
 		part := f.input.data[:min(len(f.input.data), int(h.Length)-done)]
 		f.input.data = f.input.data[len(part):]
-		ws.Cipher(part, h.Mask, done)
-		f.message = append(f.message, part...)
+		if !f.discard {
+			ws.Cipher(part, h.Mask, done)
+			f.message = append(f.message, part...)
+		}
 		done += len(part)
 	}
+	f.length += int(h.Length)
 	return nil
 }
 

@@ -39,7 +39,9 @@ func (in *input) fill() error {
 	var err error
 	if in.conn.raw == nil || !canReadRaw {
 		in.borrow()
-		in.n, err = in.conn.net.Read((*in.buffer)[in.kept:])
+		if in.n, err = in.conn.net.Read((*in.buffer)[in.kept:]); in.n > 0 {
+			err = nil // if it lasts, the next read says it again
+		}
 	} else if err = in.conn.raw.Read(in.attempt); err == nil {
 		err = in.err
 	}

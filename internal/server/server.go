@@ -125,7 +125,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	// The channels are opened first: who has the answer misses nothing.
 	c := s.newConn(grant)
-	netConn, buffered, _, err := ws.HTTPUpgrader{}.Upgrade(r, w)
+	netConn, buffered, _, err := ws.HTTPUpgrader{Timeout: closeWait}.Upgrade(r, w)
 	if err != nil {
 		c.session.Detach()
 		s.reading.Done()
