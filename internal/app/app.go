@@ -241,6 +241,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 		}
 		return fmt.Errorf("PGWS_JWT_SECRET: %w", err)
 	}
+	if a.admin != nil {
+		a.Log.Info("admin listener", "address", a.admin.Addr())
+	}
 	return supervise(ctx, a.services(), func() { close(a.started) })
 }
 

@@ -73,14 +73,14 @@ func TestStart(t *testing.T) {
 func TestLaggingSessionIsGivenUp(t *testing.T) {
 	t.Parallel()
 	const maxLag = 1 << 20
-	h := start(t, Options{MaxLag: maxLag})
+	h := start(t, Options{MaxLag: maxLag, Writers: 1}) // so that the slow one is looked at before the healthy one is written to
 	healthy, slow := newRecorder(), newRecorder()
 	slow.accept = func(int) int { return 0 }
 	slow.room = make(chan struct{})
 	defer close(slow.room)
-	begin(h, healthy).Subscribe("c")
 	s := begin(h, slow)
 	s.Subscribe("c")
+	begin(h, healthy).Subscribe("c")
 	payload := strings.Repeat("x", 7<<10)
 	published := 0
 	lagging := func() bool { return len(slow.aborted) > 0 }

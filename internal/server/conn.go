@@ -81,9 +81,18 @@ func (c *conn) begin(netConn net.Conn, early []byte) {
 	s.keeper.add(c)
 	c.session.Start()
 	if !s.Open() { // Run may have closed all others before this one was added
-		c.close(ws.StatusGoingAway, "server is stopping")
+		c.leave()
 	}
 	c.announce()
+}
+
+// leave closes the session because the server ends.
+func (c *conn) leave() {
+	if c.server.restart.Load() {
+		c.close(statusServiceRestart, "server is restarting")
+		return
+	}
+	c.close(ws.StatusGoingAway, "server is stopping")
 }
 
 // serve reads until the connection ends.

@@ -8,8 +8,8 @@ import (
 // readBytes is how much one read takes from a client.
 const readBytes = 4 << 10
 
-// readBuffers lends buffers to connections while they hold something: an idle
-// connection has none.
+// readBuffers lends buffers to connections while they hold something. An idle
+// connection has none where it is read by its descriptor, and one under TLS.
 var readBuffers = sync.Pool{New: func() any {
 	b := make([]byte, readBytes)
 	return &b
@@ -33,7 +33,8 @@ func (in *input) init(c *conn, early []byte) {
 	in.attempt = in.read
 }
 
-// fill waits for more and adds it to data. What data held before moves.
+// fill waits for more and adds it to data. What data held before moves; it is
+// the beginning of a header or a control frame, far less than a buffer.
 func (in *input) fill() error {
 	in.keep()
 	var err error
@@ -65,13 +66,7 @@ func (in *input) keep() {
 		in.giveBack()
 		return
 	}
-	if in.buffer == nil { // data came with the handshake
-		in.borrow()
-		if in.kept >= len(*in.buffer) {
-			b := make([]byte, in.kept+readBytes)
-			in.buffer = &b
-		}
-	}
+	in.borrow() // data may have come with the handshake
 	copy(*in.buffer, in.data)
 }
 
@@ -82,7 +77,7 @@ func (in *input) borrow() {
 }
 
 func (in *input) giveBack() {
-	if in.buffer != nil && len(*in.buffer) == readBytes {
+	if in.buffer != nil {
 		readBuffers.Put(in.buffer)
 	}
 	in.buffer, in.data = nil, nil

@@ -69,6 +69,7 @@ type Server struct {
 	Options
 	keeper  *keeper
 	opened  atomic.Uint64
+	restart atomic.Bool // the end is a restart
 	running chan struct{}
 
 	mu      sync.Mutex
@@ -98,9 +99,25 @@ func (s *Server) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// isUpgrade reports whether a request asks for a websocket (RFC 6455, section 4.2.1).
+// isUpgrade reports whether a request asks for a websocket (RFC 6455, section
+// 4.2.1). Both headers are lists, which may stand on several lines; it leaves
+// them on one, as the upgrader reads them.
 func isUpgrade(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	if !slices.ContainsFunc(listed(r, "Upgrade"), func(protocol string) bool { return strings.EqualFold(protocol, "websocket") }) {
+		return false
+	}
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Connection", strings.Join(listed(r, "Connection"), ", "))
+	return true
+}
+
+// listed returns the members of a header that is a list (RFC 9110, section 5.6.1).
+func listed(r *http.Request, name string) []string {
+	members := strings.Split(strings.Join(r.Header.Values(name), ","), ",")
+	for i := range members {
+		members[i] = strings.TrimSpace(members[i])
+	}
+	return members
 }
 
 // answer opens a session for a websocket request, or refuses it in plain text.
@@ -223,12 +240,9 @@ func (s *Server) Run(ctx context.Context) error {
 	s.setOpen(true)
 	close(s.running)
 	<-ctx.Done()
+	s.restart.Store(errors.Is(context.Cause(ctx), ErrRestart))
 	s.setOpen(false)
-	code, reason := ws.StatusGoingAway, "server is stopping"
-	if errors.Is(context.Cause(ctx), ErrRestart) {
-		code, reason = statusServiceRestart, "server is restarting"
-	}
-	s.closeAll(code, reason)
+	s.closeAll()
 	s.reading.Wait()
 	cancel()
 	keeper.Wait()
@@ -236,12 +250,12 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // closeAll closes every session. The keeper drops those that do not answer.
-func (s *Server) closeAll(code ws.StatusCode, reason string) {
+func (s *Server) closeAll() {
 	conns := s.keeper.all()
 	pause := min(closePause, longestSpread*closeBatch/time.Duration(max(len(conns), 1)))
 	for batch := range slices.Chunk(conns, closeBatch) {
 		for _, c := range batch {
-			c.close(code, reason)
+			c.leave()
 		}
 		<-time.After(pause)
 	}

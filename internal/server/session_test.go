@@ -173,6 +173,36 @@ func TestOthersFallThrough(t *testing.T) {
 	}
 }
 
+// TestHeadersAreLists has what a proxy may make of an upgrade.
+func TestHeadersAreLists(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil).serve(t)
+	for name, headers := range map[string]string{
+		"lists":     "Upgrade: h2c, WebSocket\r\nConnection: keep-alive, Upgrade\r\n",
+		"two lines": "Upgrade: websocket\r\nConnection: keep-alive\r\nConnection: Upgrade\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", r.http.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			_, err = fmt.Fprintf(conn, "GET /c/%s HTTP/1.1\r\nHost: x\r\n%sSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+				r.token(t, map[string]any{"mode": "w"}), headers)
+			report(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report(t, response.Body.Close())
+			if response.StatusCode != http.StatusSwitchingProtocols {
+				t.Errorf("status %s", response.Status)
+			}
+		})
+	}
+}
+
 func TestTooLargeForPostgreSQL(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).serve(t)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Write writes all frames and waits for it, see hub.Transport. A write that
-// stalls for the write time-out fails.
+// Write writes all frames and waits for it, see hub.Transport. It fails when
+// that takes longer than the write time-out.
 func (c *conn) Write(frames [][]byte) error {
 	if err := c.net.SetWriteDeadline(time.Now().Add(c.server.WriteTimeout)); err != nil {
 		return err
