@@ -265,8 +265,8 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 			return
 		}
 		overtake := !n.down.Load() && time.Since(started) >= slowTransaction
-		b, done := n.next(overtake)
-		if done {
+		b, more := n.next(overtake)
+		if b == nil && !more && stop == nil {
 			return
 		}
 		if b != nil {
@@ -275,7 +275,7 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 				n.finish(b)
 			})
 		}
-		if b != nil || overtake { // look for what can overtake not more often than now and then
+		if b != nil || overtake && more { // look for what can overtake not more often than now and then
 			started = time.Now()
 			slow.Reset(slowTransaction)
 		}
@@ -298,15 +298,16 @@ func (n *Notifier) refuseMore() {
 	n.forgetEchoes()
 }
 
-// next takes a batch if it is time for one, and reports whether all is done.
-func (n *Notifier) next(overtake bool) (b *batch, done bool) {
+// next takes a batch if it is time for one. Without one it reports whether
+// there is more to come: something is queued or under way.
+func (n *Notifier) next(overtake bool) (b *batch, more bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if (n.listenerUp() || n.stopped) && (n.underWay == 0 || overtake && n.underWay < n.Connections) {
 		b = n.queue.take(n.busy)
 	}
 	if b == nil {
-		return nil, n.stopped && n.underWay == 0 && n.queue.empty()
+		return nil, n.underWay > 0 || !n.queue.empty()
 	}
 	if n.underWay++; n.underWay == 1 {
 		n.settled = make(chan struct{})
@@ -317,7 +318,7 @@ func (n *Notifier) next(overtake bool) (b *batch, done bool) {
 		}
 	}
 	n.last = b.stampAll(time.Now().UnixMicro(), n.last)
-	return b, false
+	return b, true
 }
 
 // finish gives back what next took.

@@ -69,3 +69,21 @@ func TestWaitsToReconnect(t *testing.T) {
 		}
 	})
 }
+
+// TestDispatchRests leaves an idle notifier alone for a long time. If it looked
+// around now and then, with nothing to look for, this would take for ever.
+func TestDispatchRests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := NewNotifier(NotifierOptions{Connections: 10, Observer: newHeard(), Log: testLog(t)})
+		ctx, stop := context.WithCancel(t.Context())
+		sending, giveUp := context.WithCancel(t.Context())
+		defer giveUp()
+		ended := make(chan struct{})
+		go func() { defer close(ended); n.dispatch(ctx, sending, giveUp) }()
+		n.signal()                   // as the end of a transaction does
+		time.Sleep(1000 * time.Hour) //nolint:forbidigo // the bubble's time
+		stop()
+		<-ended
+	})
+}
