@@ -42,6 +42,9 @@ type conn struct {
 
 	seen    atomic.Int64 // when something last came, nanoseconds since the keeper's start
 	waiting atomic.Bool  // the reader waits for the publisher, not for the client
+	active  atomic.Bool  // a message has come since the last ping
+	resting atomic.Bool  // it has no goroutine: the poller wakes it
+	fd      atomic.Int32 // by which the poller knows it, when it has rested
 
 	mu     sync.Mutex
 	code   ws.StatusCode      // with which it closes; 0 while open
@@ -95,11 +98,18 @@ func (c *conn) leave() {
 	c.close(ws.StatusGoingAway, "server is stopping")
 }
 
-// serve reads until the connection ends.
+// serve reads until the connection ends or rests.
 func (c *conn) serve() {
-	defer c.server.reading.Done()
 	err := c.read()
+	for errors.Is(err, errNothingYet) {
+		if c.rest() {
+			return
+		}
+		c.frames.input.stay = true
+		err = c.read()
+	}
 	c.finish(err)
+	c.server.reading.Done()
 }
 
 // finish ends the session after reading has ended with err.
@@ -108,6 +118,9 @@ func (c *conn) finish(err error) {
 	c.end(err)
 	s.keeper.remove(c)
 	c.session.Detach()
+	if s.poller != nil {
+		s.poller.forget(c, int(c.fd.Load()))
+	}
 	s.closeNet(c.net)
 	code := int(c.closed())
 	s.Observer.SessionClosed(code)
@@ -144,6 +157,7 @@ func (c *conn) read() error {
 		case ws.OpClose:
 			return parseClose(payload)
 		default:
+			c.active.Store(true)
 			if err := c.receive(payload); err != nil {
 				return err
 			}
@@ -283,7 +297,7 @@ func (c *conn) Abort(cause error) {
 	if stalled {
 		c.abandon(statusTryAgainLater)
 	}
-	s.closeNet(c.net) // ends the reader, which does the rest
+	c.cut()
 }
 
 // closeNet ends a connection at once. TLS would first say goodbye to a client

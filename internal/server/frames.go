@@ -130,7 +130,7 @@ func (f *frames) header() (ws.Header, error) {
 			}
 			return h, nil
 		}
-		if err := f.input.fill(); err != nil {
+		if err := f.input.fillOrLeave(); err != nil {
 			return h, err
 		}
 	}

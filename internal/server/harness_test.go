@@ -83,6 +83,18 @@ type rig struct {
 
 func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
+	return makeRig(t, change, newPoller)
+}
+
+// bubbleRig is a rig for a bubble of synctest, whose time would stand still
+// while a poller waits.
+func bubbleRig(t testing.TB) *rig {
+	t.Helper()
+	return makeRig(t, nil, func() (*poller, error) { return nil, errors.ErrUnsupported })
+}
+
+func makeRig(t testing.TB, change func(*Options), makePoller func() (*poller, error)) *rig {
+	t.Helper()
 	keys, err := auth.ParseKeys(secret)
 	if err != nil {
 		t.Fatal(err)
@@ -97,12 +109,13 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		change(&o)
 	}
 	r.Server = New(o)
+	r.makePoller = makePoller
 	hubCtx, stopHub := context.WithCancel(context.Background())
 	ctx, stop := context.WithCancelCause(context.Background())
 	var hubRuns, serverRuns sync.WaitGroup
 	hubRuns.Go(func() { report(t, h.Run(hubCtx)) })
-	r.setOpen(true) // as Run will
 	serverRuns.Go(func() { report(t, r.Server.Run(ctx)) })
+	<-r.Running()
 	r.stop = func(cause error) { stop(cause); serverRuns.Wait() }
 	t.Cleanup(func() { r.stop(nil); stopHub(); hubRuns.Wait() })
 	return r

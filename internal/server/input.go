@@ -21,16 +21,29 @@ type input struct {
 	data   []byte  // not used yet, part of buffer
 	buffer *[]byte // lent, or nil
 
-	attempt func(fd uintptr) bool // read, as raw connections call it
-	kept    int                   // bytes at the buffer's start that a read must leave
-	n       int
-	err     error
+	attempt  func(fd uintptr) bool // read, as raw connections call it
+	kept     int                   // bytes at the buffer's start that a read must leave
+	mayLeave bool                  // nothing is half read
+	leave    bool                  // a read that would wait ends with errNothingYet
+	stay     bool                  // the connection cannot rest
+	n        int
+	err      error
 }
 
 func (in *input) init(c *conn, early []byte) {
 	in.conn = c
 	in.data = early
 	in.attempt = in.read
+}
+
+// fillOrLeave is fill for when nothing is half read: then a connection that
+// is not active may rest, and the error is errNothingYet.
+func (in *input) fillOrLeave() error {
+	in.mayLeave = len(in.data) == 0 && !in.stay && in.conn.server.poller != nil
+	in.leave = in.mayLeave && !in.conn.active.Load()
+	err := in.fill()
+	in.mayLeave, in.leave = false, false
+	return err
 }
 
 // fill waits for more and adds it to data. What data held before moves; it is
@@ -43,8 +56,8 @@ func (in *input) fill() error {
 		if in.n, err = in.conn.net.Read((*in.buffer)[in.kept:]); in.n > 0 {
 			err = nil // if it lasts, the next read says it again
 		}
-	} else if err = in.conn.raw.Read(in.attempt); err == nil {
-		err = in.err
+	} else {
+		err = in.readRaw()
 	}
 	if err == nil && in.n == 0 {
 		err = io.EOF

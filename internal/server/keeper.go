@@ -142,16 +142,25 @@ func (c *conn) tend(now time.Time) {
 	switch {
 	case closing:
 		if !now.Before(drop) {
-			c.server.closeNet(c.net)
+			c.cut()
 		}
 	case c.expired(now):
 		c.close(statusExpired, "JWT expired")
 	case !c.waiting.Load() && now.Sub(c.lastSeen()) >= longestQuiet:
 		c.abandon(ws.StatusAbnormalClosure)
-		c.server.closeNet(c.net)
+		c.cut()
 	case !now.Before(c.pingAt):
 		c.session.Control(ping)
+		c.calm()
 		c.pingAt = now.Add(pingEvery)
+	}
+}
+
+// calm lets a reader rest that has waited for a message since the last ping.
+func (c *conn) calm() {
+	if !c.active.Swap(false) && c.raw != nil && !c.resting.Load() {
+		// Its wait ends with a time-out; a connection that is closed needs none.
+		_ = c.net.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 

@@ -4,7 +4,9 @@ package server
 
 import (
 	"errors"
+	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +14,24 @@ import (
 // canReadRaw tells that connections are read by their descriptor, which takes
 // a buffer only when there is something to read.
 const canReadRaw = true
+
+// readRaw waits for something to read. A deadline that the keeper sets only
+// makes it look again whether it may leave.
+func (in *input) readRaw() error {
+	for {
+		err := in.conn.raw.Read(in.attempt)
+		if err == nil {
+			return in.err
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if err := in.conn.net.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+		in.leave = in.leave || in.mayLeave && !in.conn.active.Load()
+	}
+}
 
 // read is called with a descriptor that may have something to read; it
 // reports false when there is nothing yet.
@@ -25,6 +45,10 @@ func (in *input) read(fd uintptr) bool {
 		case errors.Is(in.err, unix.EAGAIN):
 			if in.kept == 0 {
 				in.giveBack()
+			}
+			if in.leave {
+				in.err = errNothingYet
+				return true
 			}
 			return false
 		}

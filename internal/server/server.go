@@ -70,7 +70,10 @@ type Server struct {
 	keeper  *keeper
 	opened  atomic.Uint64
 	restart atomic.Bool // the end is a restart
-	running chan struct{}
+
+	makePoller func() (*poller, error)
+	poller     *poller // of connections that rest; nil where there is none
+	running    chan struct{}
 
 	mu      sync.Mutex
 	open    bool           // Run has begun, and does not stop yet
@@ -85,7 +88,7 @@ func New(o Options) *Server {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = DefaultWriteTimeout
 	}
-	return &Server{Options: o, keeper: newKeeper(), running: make(chan struct{})}
+	return &Server{Options: o, keeper: newKeeper(), running: make(chan struct{}), makePoller: newPoller}
 }
 
 // Middleware takes websocket requests and leaves all others to next.
@@ -161,7 +164,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	s.Log.Debug("session opened", "route", pattern, "channels", len(grant.Channels), "remote", r.RemoteAddr)
 	// All that needs a deep stack is done here: the reader's own stays small.
 	c.begin(netConn, bytes.Clone(early))
-	go c.serve()
+	// Most clients say nothing for long: the reader begins when there is something.
+	if len(early) > 0 || !c.rest() {
+		go c.serve()
+	}
 }
 
 // enter counts one more reader while sessions may be opened.
@@ -233,10 +239,17 @@ const (
 
 // Run pings and expires sessions until ctx is done; then it closes them all,
 // waits for their ends, not for long, and returns.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context) (err error) {
 	keeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var keeper sync.WaitGroup
 	keeper.Go(func() { s.keeper.run(keeping) })
+	if poller, err := s.makePoller(); err == nil {
+		s.poller = poller
+		keeper.Go(func() { poller.run(keeping) })
+		defer func() { err = errors.Join(err, poller.close()) }()
+	} else if !errors.Is(err, errors.ErrUnsupported) {
+		s.Log.Warn("idle connections keep their goroutines", "error", err)
+	}
 	s.setOpen(true)
 	close(s.running)
 	<-ctx.Done()
