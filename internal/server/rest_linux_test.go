@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,5 +107,49 @@ func TestEndAtRest(t *testing.T) {
 				t.Error("the poller keeps the connection")
 			}
 		})
+	}
+}
+
+// TestComeAndGoAtRest opens and ends many connections in all ways at once, so
+// that descriptors are soon used again: each ends once, and none is left.
+func TestComeAndGoAtRest(t *testing.T) {
+	t.Parallel()
+	const clients, rounds = 16, 25
+	r := newRig(t, nil).serve(t)
+	token := r.token(t, map[string]any{"mode": "r"})
+	var coming sync.WaitGroup
+	for client := range clients {
+		coming.Go(func() {
+			for round := range rounds {
+				p := r.dial(t, "/c/"+token)
+				switch (client + round) % 4 {
+				case 0:
+					p.send(t, ws.NewPingFrame(nil), ws.NewCloseFrame(nil))
+					p.expectClose(t, ws.StatusNoStatusRcvd)
+				case 1:
+					p.send(t, ws.NewPingFrame(nil))
+					p.next(t)
+				case 2:
+					for _, c := range r.keeper.all() {
+						if c.net.RemoteAddr().String() == p.LocalAddr().String() {
+							c.cut()
+						}
+					}
+				}
+				report(t, p.Close())
+			}
+		})
+	}
+	coming.Wait()
+	for range clients * rounds {
+		r.awaitClosed(t)
+	}
+	if n := len(r.keeper.all()); n > 0 {
+		t.Errorf("%d connections are left", n)
+	}
+	for fd, c := range r.poller.conns {
+		if c != nil {
+			t.Errorf("the poller keeps one by descriptor %d", fd)
+		}
 	}
 }

@@ -2,9 +2,9 @@
 // sessions for those whose token allows it, takes their messages and closes
 // them. It also serves static files, TLS and the admin listener.
 //
-// Each session has one goroutine that reads; one keeper for all pings, ends
-// what has expired and drops the dead. Writing is the hub's. The package
-// imports hub and auth.
+// A session that sends has a goroutine that reads; the others rest, and one
+// poller wakes them. One keeper for all pings, ends what has expired and drops
+// the dead. Writing is the hub's. The package imports hub and auth.
 package server
 
 import (
