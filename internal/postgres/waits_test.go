@@ -82,7 +82,7 @@ func TestDispatchRests(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); n.dispatch(ctx, sending, giveUp) }()
 		n.signal()                   // as the end of a transaction does
-		time.Sleep(1000 * time.Hour) //nolint:forbidigo // the bubble's time
+		<-time.After(1000 * time.Hour) // of the bubble
 		stop()
 		<-ended
 	})

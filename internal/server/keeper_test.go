@@ -77,7 +77,7 @@ func TestKeeperSparesThoseWhoWait(t *testing.T) {
 		var reading sync.WaitGroup
 		reading.Go(func() { _, _ = io.Copy(io.Discard, p.in) })
 		p.send(t, ws.NewTextFrame([]byte("waits")))
-		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's time
+		<-time.After(10 * time.Minute) // of the bubble
 		close(r.full)
 		if m := <-r.messages; string(m.Text) != "waits" {
 			t.Errorf("got %q", m.Text)
