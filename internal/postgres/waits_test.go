@@ -81,7 +81,7 @@ func TestDispatchRests(t *testing.T) {
 		defer giveUp()
 		ended := make(chan struct{})
 		go func() { defer close(ended); n.dispatch(ctx, sending, giveUp) }()
-		n.signal()                   // as the end of a transaction does
+		n.signal()                     // as the end of a transaction does
 		<-time.After(1000 * time.Hour) // of the bubble
 		stop()
 		<-ended
