@@ -62,13 +62,17 @@ export class Stream {
   #end = 0;
   #frame = 0;
   #following = true; // the newest entry is in sight; who looks back is not disturbed by new ones
+  #top = 0; // where the log was scrolled to
   #unannounced = 0;
   #announced = /** @type {Entry} */ ({});
   /** @type {WeakMap<Element, Message>} */ #messages = new WeakMap();
 
   constructor() {
     this.#log.addEventListener("scroll", () => {
-      this.#following = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 48;
+      const { scrollTop, scrollHeight, clientHeight } = this.#log;
+      if (scrollHeight - scrollTop - clientHeight < 48) this.#following = true;
+      else if (scrollTop < this.#top) this.#following = false; // a message that unfolds below is no looking back
+      this.#top = scrollTop;
       this.#draw();
     });
     this.#newest.addEventListener("click", () => {
