@@ -85,7 +85,10 @@ func (r *Recorder) done(notification string) {
 func (r *Recorder) Run(ctx context.Context) error {
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(flushLimit(ctx), cancel) })
+	patience := time.AfterFunc(time.Hour, cancel)
+	patience.Stop()
+	defer patience.Stop()
+	stop := context.AfterFunc(ctx, func() { patience.Reset(flushLimit(ctx)) })
 	defer stop()
 	c := caller{Recorder: r, line: newDialer(r.Config.DialFunc)}
 	defer c.close()

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -171,8 +171,7 @@ func TestAnswerIsNotRead(t *testing.T) {
 	go func() {
 		ended <- Serve(ctx, listener, r.Middleware(http.NotFoundHandler()), slog.New(slog.DiscardHandler))
 	}()
-	_, err := fmt.Fprintf(client, "GET /c/%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", r.token(t, map[string]any{"mode": "rw"}))
+	_, err := io.WriteString(client, upgradeRequest("/c/"+r.token(t, map[string]any{"mode": "rw"}), askUpgrade))
 	report(t, err)
 	stop()
 	report(t, <-ended)

@@ -148,6 +148,16 @@ func (r *rig) token(t testing.TB, claims map[string]any) string {
 	return token
 }
 
+// upgradeRequest is a handshake as it goes over the wire, but for the headers
+// that ask for the upgrade.
+func upgradeRequest(path, headers string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: x\r\n" + headers +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+}
+
+// askUpgrade are those headers, as browsers write them.
+const askUpgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+
 // publish is what the source does.
 func (r *rig) publish(channel, payload string) {
 	r.Hub.Append(channel, payload)

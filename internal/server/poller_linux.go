@@ -73,15 +73,15 @@ func (p *poller) find(fd int) *conn {
 	return nil
 }
 
-// run wakes connections until ctx is done.
-func (p *poller) run(ctx context.Context) {
+// run wakes connections until ctx is done, or waiting fails.
+func (p *poller) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, p.ring)
 	defer stop()
 	events := make([]unix.EpollEvent, 128)
 	for ctx.Err() == nil {
 		n, err := unix.EpollWait(p.epoll, events, -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
-			return // the epoll is closed
+			return fmt.Errorf("server: wait for connections at rest: %w", err)
 		}
 		for _, event := range events[:max(n, 0)] {
 			// A descriptor may have another owner by now: waking a connection
@@ -91,6 +91,7 @@ func (p *poller) run(ctx context.Context) {
 			}
 		}
 	}
+	return nil
 }
 
 func (p *poller) ring() {

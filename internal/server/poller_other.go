@@ -12,7 +12,7 @@ type poller struct{}
 
 func newPoller() (*poller, error) { return nil, errors.ErrUnsupported }
 
-func (p *poller) close() error           { return nil }
-func (p *poller) watch(*conn, int) error { return errors.ErrUnsupported }
-func (p *poller) forget(*conn, int)      {}
-func (p *poller) run(context.Context)    {}
+func (p *poller) close() error              { return nil }
+func (p *poller) watch(*conn, int) error    { return errors.ErrUnsupported }
+func (p *poller) forget(*conn, int)         {}
+func (p *poller) run(context.Context) error { return nil }

@@ -245,7 +245,11 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	keeper.Go(func() { s.keeper.run(keeping) })
 	if poller, err := s.makePoller(); err == nil {
 		s.poller = poller
-		keeper.Go(func() { poller.run(keeping) })
+		keeper.Go(func() {
+			if err := poller.run(keeping); err != nil {
+				s.Log.Error("sessions at rest are not woken any more", "error", err)
+			}
+		})
 		defer func() { err = errors.Join(err, poller.close()) }()
 	} else if !errors.Is(err, errors.ErrUnsupported) {
 		s.Log.Warn("idle connections keep their goroutines", "error", err)

@@ -89,8 +89,7 @@ func TestEarlyFrames(t *testing.T) {
 	report(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	p := &peer{Conn: conn, in: bufio.NewReader(conn)}
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET /c/%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", r.token(t, map[string]any{"mode": "w"}))
+	b.WriteString(upgradeRequest("/c/"+r.token(t, map[string]any{"mode": "w"}), askUpgrade))
 	report(t, ws.WriteFrame(&b, ws.MaskFrame(ws.NewTextFrame([]byte("early")))))
 	whole := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte("cut in two"))))
 	b.Write(whole[:9])
@@ -188,8 +187,7 @@ func TestHeadersAreLists(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			_, err = fmt.Fprintf(conn, "GET /c/%s HTTP/1.1\r\nHost: x\r\n%sSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-				r.token(t, map[string]any{"mode": "w"}), headers)
+			_, err = io.WriteString(conn, upgradeRequest("/c/"+r.token(t, map[string]any{"mode": "w"}), headers))
 			report(t, err)
 			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
