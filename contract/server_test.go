@@ -20,20 +20,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"pgws/internal/devpg/pgtest"
 )
 
 // patience is how long a test waits for what must happen. It is long, because only a failing test needs it.
 const patience = 30 * time.Second
 
-// Of a connection that ends while data is on its way, toxiproxy leaves goroutines that wait to hand it on.
-func TestMain(m *testing.M) {
-	pgtest.Main(m,
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"))
-}
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // built builds pgws once, with the race detector when the tests have it. builtPlain never has it: it costs memory.
 var (
