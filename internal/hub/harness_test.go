@@ -32,6 +32,9 @@ func start(t testing.TB, o Options) *Hub {
 	if o.Observer == nil {
 		o.Observer = new(counts)
 	}
+	if o.Writers == 0 {
+		o.Writers = 2 // so that they meet on small machines too
+	}
 	h := New(o)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -47,7 +47,10 @@ type Observer interface {
 type Options struct {
 	// MaxLag is how many bytes a session may be behind; 0 means DefaultMaxLag.
 	MaxLag int64
-	// Writers is the number of goroutines that write; 0 means GOMAXPROCS.
+	// Writers is the number of goroutines that write; 0 means one less than
+	// GOMAXPROCS, at least 1. They keep their processors busy while a burst lasts;
+	// one is left to those who listen and read, and to whoever else has to run for
+	// the frames to arrive.
 	Writers int
 	// Observer counts; it is required.
 	Observer Observer
@@ -88,7 +91,7 @@ func New(o Options) *Hub {
 		o.MaxLag = DefaultMaxLag
 	}
 	if o.Writers == 0 {
-		o.Writers = runtime.GOMAXPROCS(0)
+		o.Writers = max(runtime.GOMAXPROCS(0)-1, 1)
 	}
 	h := &Hub{maxLag: uint64(o.MaxLag), observer: o.Observer, seed: maphash.MakeSeed()}
 	for i := range h.buckets {

@@ -2,9 +2,9 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -32,37 +32,54 @@ func BenchmarkFrames(b *testing.B) {
 	}
 }
 
-// BenchmarkSockets delivers bursts of 50 publications to 500 clients of one
-// channel on real sockets. One operation is one delivery.
+// BenchmarkSockets delivers to 500 clients of one channel on real sockets. One
+// operation is one delivery.
 func BenchmarkSockets(b *testing.B) {
-	const clients, burst = 500, 50
+	for _, burst := range []int{1, 50} {
+		b.Run(fmt.Sprintf("burst=%d", burst), func(b *testing.B) { deliver(b, 500, burst) })
+	}
+}
+
+// deliver publishes in bursts, and the next one when all clients have the last.
+func deliver(b *testing.B, clients, burst int) {
 	r := newRig(b, func(o *Options) { o.Log = slog.New(slog.DiscardHandler) }).serve(b)
 	payload := strings.Repeat("x", 200)
-	rounds := b.N/(clients*burst) + 1
-	want := int64(rounds * burst * (len(payload) + 4))
+	size := burst * (len(payload) + 4)
 	token := r.token(b, map[string]any{"mode": "r"})
-	var reading sync.WaitGroup
-	for range clients {
+	next := make([]chan struct{}, clients)
+	var reading, round sync.WaitGroup
+	for i := range clients {
 		p := r.dial(b, "/c/"+token)
+		next[i] = make(chan struct{}, 1)
+		buffer := make([]byte, size)
 		reading.Go(func() {
-			if _, err := io.CopyN(io.Discard, noSplice{p.Conn}, want); err != nil {
-				b.Error(err)
+			for range next[i] {
+				if _, err := io.ReadFull(p.Conn, buffer); err != nil {
+					b.Error(err)
+				}
+				round.Done()
 			}
 		})
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
-	for range rounds {
+	for range b.N/(clients*burst) + 1 {
+		round.Add(clients)
+		for _, c := range next {
+			c <- struct{}{}
+		}
 		for range burst {
 			r.Hub.Append("c", payload)
 		}
 		r.Hub.Flush()
+		round.Wait()
+	}
+	b.StopTimer()
+	for _, c := range next {
+		close(c)
 	}
 	reading.Wait()
 }
-
-// noSplice hides what io.Copy would do by itself.
-type noSplice struct{ net.Conn }
 
 // BenchmarkHandshake opens sessions: the request, the token's proof and the
 // answer. One operation is one session.

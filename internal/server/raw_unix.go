@@ -62,7 +62,7 @@ type rawWrite struct {
 	frames  [][]byte
 	n       int
 	err     error
-	attempt func(fd uintptr) bool
+	attempt func(fd uintptr)
 }
 
 var rawWrites = sync.Pool{New: func() any {
@@ -71,10 +71,10 @@ var rawWrites = sync.Pool{New: func() any {
 	return w
 }}
 
-func (w *rawWrite) write(fd uintptr) bool {
+func (w *rawWrite) write(fd uintptr) {
 	for {
 		if len(w.frames) == 1 {
-			w.n, w.err = unix.Write(int(fd), w.frames[0])
+			w.n, w.err = send(int(fd), w.frames[0])
 		} else {
 			w.n, w.err = unix.Writev(int(fd), w.frames)
 		}
@@ -84,18 +84,20 @@ func (w *rawWrite) write(fd uintptr) bool {
 		case errors.Is(w.err, unix.EAGAIN):
 			w.n, w.err = 0, nil
 		}
-		return true
+		return
 	}
 }
 
-// TryWrite writes what the socket takes at once, see hub.Transport.
+// TryWrite writes what the socket takes at once, see hub.Transport. Control
+// keeps the descriptor open meanwhile, as Write would, and leaves the runtime's
+// poller alone, which we do not wait for. The hub calls for one write at a time.
 func (c *conn) TryWrite(frames [][]byte) (int, error) {
 	if c.raw == nil {
 		return 0, nil
 	}
 	w := rawWrites.Get().(*rawWrite)
 	w.frames = frames
-	err := c.raw.Write(w.attempt)
+	err := c.raw.Control(w.attempt)
 	if err == nil {
 		err = w.err
 	}
