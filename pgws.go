@@ -54,6 +54,8 @@ type Options struct {
 	MaxLagBytes int
 	// WriteTimeout is how long a write to a client may stall (PGWS_WRITE_TIMEOUT).
 	WriteTimeout time.Duration
+	// WriteInterval is the least time between two writes to a client (PGWS_WRITE_INTERVAL).
+	WriteInterval time.Duration
 	// AdminAddress is where /live, /ready and /metrics are served (PGWS_ADMIN_ADDR).
 	AdminAddress string
 	// Log is told what happens; nil means slog.Default. No token is ever logged.
@@ -111,6 +113,9 @@ func (o *Options) values() map[string]string {
 	}
 	if o.WriteTimeout != 0 {
 		values["PGWS_WRITE_TIMEOUT"] = o.WriteTimeout.String()
+	}
+	if o.WriteInterval != 0 {
+		values["PGWS_WRITE_INTERVAL"] = o.WriteInterval.String()
 	}
 	return values
 }

@@ -84,6 +84,7 @@ func TestBadSettings(t *testing.T) {
 		"a size of no unit":             {env{"PGWS_QUEUE_BYTES": "16 apples"}, named("PGWS_QUEUE_BYTES")},
 		"a lag that is none":            {env{"PGWS_MAX_LAG_BYTES": "-1"}, named("PGWS_MAX_LAG_BYTES")},
 		"a time without unit":           {env{"PGWS_WRITE_TIMEOUT": "10"}, named("PGWS_WRITE_TIMEOUT")},
+		"an interval too long":          {env{"PGWS_WRITE_INTERVAL": "2s"}, named("PGWS_WRITE_INTERVAL")},
 		"a log level that is none":      {env{"PGWS_LOG_LEVEL": "loud"}, named("PGWS_LOG_LEVEL")},
 		"several":                       {env{"PGWS_PORT": "x", "PGWS_POOL_SIZE": "x", "PGWS_RETRIES": "x"}, []string{"PGWS_PORT", "PGWS_POOL_SIZE", "PGWS_RETRIES"}},
 	}

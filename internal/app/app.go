@@ -88,7 +88,7 @@ func (a *App) buildMessages() error {
 	if err != nil {
 		return fmt.Errorf("PGWS_DB_URI: %w", err)
 	}
-	a.hub = hub.New(hub.Options{MaxLag: int64(c.MaxLagBytes), Observer: a.observer})
+	a.hub = hub.New(hub.Options{MaxLag: int64(c.MaxLagBytes), Interval: c.WriteInterval, Observer: a.observer})
 	if c.Recorder != "" {
 		a.recorder = postgres.NewRecorder(postgres.RecorderOptions{
 			Config:     uri.ConnConfig,

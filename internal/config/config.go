@@ -39,7 +39,9 @@ type Config struct {
 	QueueBytes      int
 	MaxLagBytes     int
 	WriteTimeout    time.Duration
-	LogLevel        string
+	// WriteInterval of 0: what there is, is written at once.
+	WriteInterval time.Duration
+	LogLevel      string
 }
 
 // Lookup finds an environment variable, as os.LookupEnv does.

@@ -73,7 +73,8 @@ func TestAllFaults(t *testing.T) {
 	c, err := config.Read(environment(map[string]string{
 		"PGWS_DB_URI": "@/nowhere", "PGWS_JWT_SECRET_BASE64": "x", "PGWS_PORT": "x", "PGWS_LISTEN_CHANNEL": strings.Repeat("x", 64),
 		"PGWS_POOL_SIZE": "x", "PGWS_RETRIES": "x", "PGWS_CHECK_LISTENER_INTERVAL": "x", "PGWS_KEY_FILE": "x", "PGWS_ADMIN_ADDR": "x",
-		"PGWS_MAX_MESSAGE_BYTES": "x", "PGWS_QUEUE_BYTES": "x", "PGWS_MAX_LAG_BYTES": "x", "PGWS_WRITE_TIMEOUT": "x", "PGWS_LOG_LEVEL": "x",
+		"PGWS_MAX_MESSAGE_BYTES": "x", "PGWS_QUEUE_BYTES": "x", "PGWS_MAX_LAG_BYTES": "x", "PGWS_WRITE_TIMEOUT": "x",
+		"PGWS_WRITE_INTERVAL": "x", "PGWS_LOG_LEVEL": "x",
 	}))
 	if c != nil || err == nil {
 		t.Fatalf("got %v, %v", c, err)
@@ -93,6 +94,7 @@ func TestAllFaults(t *testing.T) {
 		`PGWS_QUEUE_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
 		`PGWS_MAX_LAG_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
 		`PGWS_WRITE_TIMEOUT: "x" is no time such as 500ms, 10s or 1m`,
+		`PGWS_WRITE_INTERVAL: "x" is no time from 0s to 1s, such as 20ms`,
 		`PGWS_LOG_LEVEL: "x" is none of debug, info, warn, error`,
 		`PGWS_CERTIFICATE_FILE and PGWS_KEY_FILE: set both or none`,
 	}

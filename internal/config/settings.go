@@ -84,6 +84,9 @@ var Settings = []Setting{
 	{Name: "PGWS_WRITE_TIMEOUT", Default: "10s",
 		Doc:   "How long a write to a client may stall before it is dropped.",
 		parse: func(c *Config, v string) (err error) { c.WriteTimeout, err = duration(v); return err }},
+	{Name: "PGWS_WRITE_INTERVAL", Default: "0s",
+		Doc:   "The least time between two writes to a client, 1s at most, such as 20ms: messages that come meanwhile are sent together. Saves CPU where channels are busy, makes messages that much later at most.",
+		parse: func(c *Config, v string) (err error) { c.WriteInterval, err = interval(v); return err }},
 	{Name: "PGWS_LOG_LEVEL", Default: "info",
 		Doc:   "debug, info, warn or error.",
 		parse: parseLogLevel},
@@ -191,6 +194,15 @@ func duration(v string) (time.Duration, error) {
 	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 {
 		return 0, fmt.Errorf("%q is no time such as 500ms, 10s or 1m", v)
+	}
+	return d, nil
+}
+
+// interval reads a short time, which may be none.
+func interval(v string) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 || d > time.Second {
+		return 0, fmt.Errorf("%q is no time from 0s to 1s, such as 20ms", v)
 	}
 	return d, nil
 }

@@ -51,6 +51,9 @@ func TestSettings(t *testing.T) {
 		{"PGWS_WRITE_TIMEOUT", func(c *config.Config) any { return c.WriteTimeout },
 			map[string]any{"1ns": time.Nanosecond, "500ms": time.Second / 2, "1m30s": 90 * time.Second, "1.5s": 3 * time.Second / 2},
 			[]string{"0", "0s", "-1s", "10", "ten", "1d", "9999999999h", " 1s"}},
+		{"PGWS_WRITE_INTERVAL", func(c *config.Config) any { return c.WriteInterval },
+			map[string]any{"": time.Duration(0), "0": time.Duration(0), "0s": time.Duration(0), "20ms": 20 * time.Millisecond, "1s": time.Second},
+			[]string{"-1ms", "20", "1001ms", "soon", " 1s"}},
 		{"PGWS_LOG_LEVEL", func(c *config.Config) any { return c.LogLevel },
 			map[string]any{"debug": "debug", "warn": "warn", "error": "error", "INFO": "info"}, []string{"trace", "warning", "info+1", "0", " info"}},
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 )
 
@@ -52,6 +53,10 @@ type Options struct {
 	// one is left to those who listen and read, and to whoever else has to run for
 	// the frames to arrive.
 	Writers int
+	// Interval is the least time between a writer's rounds: what is flushed
+	// meanwhile goes to each session in one write. It trades latency, for channels
+	// that are busy, against CPU. 0 means none.
+	Interval time.Duration
 	// Observer counts; it is required.
 	Observer Observer
 }
@@ -60,6 +65,7 @@ type Options struct {
 // source's goroutine; everything else may be called from anywhere.
 type Hub struct {
 	maxLag   uint64
+	interval time.Duration
 	observer Observer
 
 	seed    maphash.Seed
@@ -93,7 +99,7 @@ func New(o Options) *Hub {
 	if o.Writers == 0 {
 		o.Writers = max(runtime.GOMAXPROCS(0)-1, 1)
 	}
-	h := &Hub{maxLag: uint64(o.MaxLag), observer: o.Observer, seed: maphash.MakeSeed()}
+	h := &Hub{maxLag: uint64(o.MaxLag), interval: o.Interval, observer: o.Observer, seed: maphash.MakeSeed()}
 	for i := range h.buckets {
 		h.buckets[i].logs = make(map[string]*log)
 	}

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // A writer is a goroutine that writes to its share of the sessions. It never
@@ -64,6 +65,18 @@ func (w *writer) run(ctx context.Context) {
 			clear(sessions)
 		}
 		clear(queue)
+		w.rest(ctx)
+	}
+}
+
+// rest lets the hub's interval pass.
+func (w *writer) rest(ctx context.Context) {
+	if w.hub.interval == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(w.hub.interval):
 	}
 }
 
