@@ -1,13 +1,11 @@
 package auth
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -87,36 +85,25 @@ func parseClaims(payload []byte) (*claims, error) {
 		return nil, errors.New("the token's claims are not a JSON object")
 	}
 	var c claims
-	var channels []*string
-	for _, claim := range []struct {
-		name   string
-		target any
-	}{
-		{"exp", &c.expires}, {"nbf", &c.notBefore}, {"mode", &c.mode}, {"channel", &c.channel}, {"channels", &channels},
-	} {
-		// A claim that is null counts as absent.
-		if value, ok := members[claim.name]; ok && json.Unmarshal(value, claim.target) != nil {
-			return nil, wrongType(claim.name)
-		}
+	var err error
+	if c.expires, err = members.number("exp"); err != nil {
+		return nil, err
 	}
-	for _, name := range channels {
-		if name == nil {
-			return nil, wrongType("channels")
-		}
-		c.channels = append(c.channels, *name)
+	if c.notBefore, err = members.number("nbf"); err != nil {
+		return nil, err
 	}
-	delete(members, "message_delivered_at")
-	var all bytes.Buffer
-	encoder := json.NewEncoder(&all)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(members); err != nil {
-		return nil, errors.New("the token's claims cannot be encoded")
+	if c.mode, err = members.text("mode"); err != nil {
+		return nil, err
 	}
-	c.all = string(bytes.TrimSpace(all.Bytes()))
+	if c.channel, err = members.text("channel"); err != nil {
+		return nil, err
+	}
+	if c.channels, err = members.texts("channels"); err != nil {
+		return nil, err
+	}
+	c.all = members.without("message_delivered_at")
 	return &c, nil
 }
-
-func wrongType(claim string) error { return fmt.Errorf("claim %q has the wrong type", claim) }
 
 func (c *claims) grant(channel string, strict bool, now time.Time) (*Grant, error) {
 	if c.expires != nil && !now.Before(timeOf(*c.expires)) {
@@ -152,7 +139,7 @@ func (c *claims) grant(channel string, strict bool, now time.Time) (*Grant, erro
 // open returns the channels to open: all that the claims allow, or just the
 // requested one if they allow it, or name none at all and the mode is not strict.
 func (c *claims) open(requested string, strict bool) []string {
-	var allowed []string
+	allowed := make([]string, 0, 1+len(c.channels))
 	if c.channel != nil {
 		allowed = append(allowed, *c.channel)
 	}
@@ -162,6 +149,9 @@ func (c *claims) open(requested string, strict bool) []string {
 		}
 	}
 	if requested == "" {
+		for i := range allowed { // Copies: the claims must not live twice, as long as the session does.
+			allowed[i] = strings.Clone(allowed[i])
+		}
 		return allowed
 	}
 	if len(allowed) == 0 && !strict || slices.Contains(allowed, requested) {

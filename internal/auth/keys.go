@@ -21,7 +21,7 @@ type Keys struct {
 	// none. Else it opens whichever the address names. It is set before use.
 	RequireChannels bool
 
-	set    atomic.Pointer[[]key]
+	set    atomic.Pointer[keySet]
 	remote *remote // nil for keys that stand in the configuration
 }
 

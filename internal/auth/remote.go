@@ -83,7 +83,7 @@ func (k *Keys) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("auth: fetch the JWK set: %w", err)
 	}
-	k.set.Store(&set)
+	k.set.Store(&keySet{keys: set})
 	return nil
 }
 
@@ -121,7 +121,7 @@ func (k *Keys) Run(ctx context.Context, log *slog.Logger) error {
 
 // refetch asks Run for a newer set, waits for it, at most as long as a fetch may
 // take, and returns the set that is current then.
-func (k *Keys) refetch(ctx context.Context) *[]key {
+func (k *Keys) refetch(ctx context.Context) *keySet {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	fetched := make(chan struct{})

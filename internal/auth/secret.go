@@ -33,7 +33,7 @@ func ParseKeys(secret string) (*Keys, error) {
 		return nil, err
 	}
 	keys := &Keys{remote: remote}
-	keys.set.Store(&set)
+	keys.set.Store(&keySet{keys: set})
 	return keys, nil
 }
 
