@@ -1,8 +1,11 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -81,4 +84,104 @@ func BenchmarkListen(b *testing.B) {
 	execute(b, db, fmt.Sprintf(`select count(*) from (select pg_notify($1, '{"channel":"c","payload":"' || i || repeat('x', 100) || '"}')
 		from generate_series(1, %d) i offset 0) sent`, b.N), listenChannel)
 	<-c.done
+}
+
+// A ring is read round and round.
+type ring struct {
+	block []byte
+	at    int
+}
+
+func (r *ring) Read(p []byte) (int, error) {
+	n := copy(p, r.block[r.at:])
+	r.at = (r.at + n) % len(r.block)
+	return n, nil
+}
+
+// BenchmarkHear is what the listener does with a notification, without the
+// network and the hub.
+func BenchmarkHear(b *testing.B) {
+	m := message(strings.Repeat("x", 100))
+	sent := backendMessages(b, notification(listenChannel, string(m.AppendJSON(nil, "c", false))))
+	c := &countdown{left: b.N, done: make(chan struct{})}
+	n := NewNotifier(NotifierOptions{})
+	l := NewListener(ListenerOptions{Channel: listenChannel, Sink: c, Notifier: n})
+	all := io.LimitReader(&ring{block: bytes.Repeat(sent, 1000)}, int64(b.N*len(sent)))
+	s := newStream(all, listenChannel, l.hear, c.Flush)
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := s.Read(nil); !errors.Is(err, io.EOF) {
+		b.Fatal(err)
+	}
+	<-c.done
+}
+
+// BenchmarkEcho looks for a notification among the echoes that are awaited: a
+// batch's last one is found.
+func BenchmarkEcho(b *testing.B) {
+	const count = 100
+	n := NewNotifier(NotifierOptions{QueueBytes: 1 << 20, Connections: 1})
+	n.attach()
+	n.setListening(true)
+	payloads := make([]string, count)
+	fill(b, n, count)
+	batch, _ := n.next(false)
+	for i := range count {
+		payloads[i] = string(batch.element(i)[elementHeaderBytes:])
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%count == 0 {
+			n.expect(batch)
+		}
+		n.hear(payloads[i%count])
+	}
+}
+
+// BenchmarkPublish builds messages, queues them, and takes them as one
+// transaction.
+func BenchmarkPublish(b *testing.B) {
+	const count = 100
+	n := NewNotifier(NotifierOptions{QueueBytes: 1 << 20, Connections: 1})
+	b.ReportAllocs()
+	for left := b.N; left > 0; left -= count {
+		fill(b, n, min(left, count))
+		taken, _ := n.next(false)
+		n.commit(taken, 0)
+		n.finish(taken)
+	}
+}
+
+func fill(b *testing.B, n *Notifier, count int) {
+	b.Helper()
+	m := message(strings.Repeat("x", 100))
+	m.Sender = new(hub.Session)
+	for range count {
+		if err := n.Publish(context.Background(), m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkQueue puts messages of a hundred senders into batches and takes them
+// out while half of the senders have some under way.
+func BenchmarkQueue(b *testing.B) {
+	const senders = 100
+	element := make([]byte, 200)
+	var entries [senders]entry
+	for i := range entries {
+		entries[i].sender = new(hub.Session)
+	}
+	underWay := []*batch{{entries: entries[:senders/2]}}
+	var q queue
+	b.ReportAllocs()
+	for left := b.N; left > 0; left -= senders {
+		for _, e := range entries[:min(left, senders)] {
+			q.add(element, e)
+		}
+		for q.take(underWay) != nil { // the others'
+		}
+		for q.take(nil) != nil {
+		}
+	}
 }

@@ -102,7 +102,7 @@ func TestEchoes(t *testing.T) {
 			if done := n.size == 0; done != test.done || n.size < 0 {
 				t.Errorf("%d bytes are open", n.size)
 			}
-			if len(n.busy) > 0 {
+			if len(n.underWay) > 0 {
 				t.Error("the sender is busy still")
 			}
 		})

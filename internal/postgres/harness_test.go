@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -156,4 +159,15 @@ func through(t testing.TB, uri, address string) string {
 	}
 	u.Host = address
 	return u.String()
+}
+
+// encodedDatabase lends a database with another encoding than UTF-8.
+func encodedDatabase(t testing.TB, encoding string) (uri string) {
+	t.Helper()
+	admin := connect(t, pgtest.Database(t))
+	name := strings.ToLower(encoding + "_" + rand.Text())
+	execute(t, admin, fmt.Sprintf("create database %s encoding '%s' locale 'C' template template0", name, encoding))
+	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), "drop database "+name+" with (force)") })
+	config := admin.Config()
+	return fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, config.Password, config.Host, config.Port, name)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"pgws/internal/channel"
 )
@@ -31,6 +33,8 @@ var ErrListenerLost = errors.New("postgres: the listener's connection is lost")
 
 // Sink takes what is heard, from one goroutine at a time.
 type Sink interface {
+	// Append is told of a notification. The strings share memory with all that
+	// came in the same burst: who keeps them clones them.
 	Append(channel, payload string)
 	// Flush says that the listener is about to wait.
 	Flush()
@@ -130,11 +134,11 @@ func (l *Listener) setUp(up bool) {
 	l.Observer.ListenerUp(up)
 }
 
-// A listening connection, the place where its reads wait, and how it was dialed.
+// A listening connection, where its notifications come out, and how it was dialed.
 type listening struct {
 	*pgx.Conn
-	paced *pacedConn
-	line  *dialer
+	stream *stream
+	line   *dialer
 }
 
 // connectAtStart waits 1, 2, 4 … seconds between its tries.
@@ -194,17 +198,13 @@ func (l *Listener) connect(ctx context.Context) (*listening, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "pgws listener"
 	}
-	config.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
-		made.paced = newPacedConn(conn, l.Sink.Flush)
-		return made.paced, nil
+	config.MaxProtocolMessageBodyLen = longestAnswer
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		made.stream = newStream(r, l.Channel, l.hear, l.Sink.Flush)
+		return pgproto3.NewFrontend(made.stream, w)
 	}
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
-		switch n.Channel {
-		case l.Channel:
-			l.hear(n.Payload)
-		case probe:
-			heard = true
-		}
+		heard = heard || n.Channel == probe
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -280,13 +280,13 @@ func (l *Listener) notifyProbe(ctx context.Context, probe string) error {
 // silent connection is asked now and then whether it still lives and listens.
 func (l *Listener) receive(ctx context.Context, conn *listening) error {
 	defer l.Sink.Flush()
-	stop := context.AfterFunc(ctx, conn.paced.interrupt)
+	stop := context.AfterFunc(ctx, conn.stream.interrupt)
 	defer stop()
 	wait := l.CheckInterval / 2
-	conn.paced.receive(wait)
 	for {
-		// The background context spares a watcher for each notification; the
-		// paced connection limits the wait and ends it.
+		conn.stream.receive(conn.PgConn().Conn(), wait)
+		// The stream hears what is notified, and limits and ends the wait: the
+		// driver has nothing to tell but errors.
 		err := conn.PgConn().WaitForNotification(context.Background())
 		if err == nil {
 			continue
@@ -298,7 +298,6 @@ func (l *Listener) receive(ctx context.Context, conn *listening) error {
 		if err := l.check(ctx, conn, max(wait, leastCheckWait)); err != nil {
 			return fmt.Errorf("check: %w", err)
 		}
-		conn.paced.receive(wait)
 	}
 }
 
@@ -316,7 +315,7 @@ func (l *Listener) drain(conn *listening) {
 func (l *Listener) check(ctx context.Context, conn *listening, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := conn.paced.query(); err != nil {
+	if err := conn.stream.query(); err != nil {
 		return err
 	}
 	var listens bool

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
@@ -81,8 +82,13 @@ func TestListenerWithoutInterval(t *testing.T) {
 	h, ended := listen(t, uri, func(o *ListenerOptions) { o.CheckInterval = 0 })
 	h.awaitUp(t, true)
 	terminate(t, connect(t, uri), "pgws listener")
-	if err := <-ended; !errors.Is(err, ErrListenerLost) {
+	err := <-ended
+	if !errors.Is(err, ErrListenerLost) {
 		t.Errorf("ended with %v", err)
+	}
+	const adminShutdown = "57P01"
+	if cause, ok := errors.AsType[*pgconn.PgError](err); !ok || cause.Code != adminShutdown {
+		t.Errorf("ended with %v, which does not tell why", err)
 	}
 }
 

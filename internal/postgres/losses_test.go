@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,4 +155,55 @@ func TestNotifierLosesNothing(t *testing.T) {
 		}
 	}
 	expectAll(t, h, count)
+}
+
+// TestStress has a hundred senders send bursts, of small messages and of the
+// longest, while the connections to PostgreSQL are ended again and again: all
+// arrive, each sender's in order.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	const senders, bursts, burst = 100, 6, 10
+	uri := pgtest.Database(t)
+	n, _ := notify(t, uri, func(o *NotifierOptions) { o.QueueBytes = 1 << 20 })
+	h, _ := listen(t, uri, func(o *ListenerOptions) { o.Notifier = n })
+	h.awaitUp(t, true)
+	db := connect(t, uri)
+	var sending sync.WaitGroup
+	t.Cleanup(sending.Wait)
+	empty := message("")
+	room := maxPayloadBytes - len(empty.AppendJSON(nil, "c", false))
+	for s := range senders {
+		sending.Go(func() {
+			sender := new(hub.Session)
+			for i := range bursts * burst {
+				text := fmt.Sprint(s, i)
+				if (s+i)%burst == 0 {
+					text += strings.Repeat(" ", room-len(text))
+				}
+				m := message(text)
+				m.Sender = sender
+				publish(t, n, m)
+			}
+		})
+	}
+	seen := make([]int, senders)
+	for missing, heard := senders*bursts*burst, 0; missing > 0; heard++ {
+		var s, i int
+		if _, err := fmt.Sscan(decode(t, h.next(t)).Payload, &s, &i); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case i == seen[s]:
+			seen[s]++
+			missing--
+		case i > seen[s]:
+			t.Fatalf("sender %d: message %d where %d was to come", s, i, seen[s])
+		}
+		switch heard % 2000 {
+		case 500:
+			terminate(t, db, "pgws notifier")
+		case 1500:
+			terminate(t, db, "pgws listener")
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,10 +81,9 @@ type Notifier struct {
 	room     chan struct{} // closed when size has shrunk
 	waiting  int           // senders that wait for room
 	stopped  bool
-	underWay int
-	settled  chan struct{}        // closed while nothing is under way
-	busy     map[*hub.Session]int // senders of messages under way
-	last     int64                // stamp
+	underWay []*batch
+	settled  chan struct{} // closed while nothing is under way
+	last     int64         // stamp
 }
 
 // NewNotifier returns a notifier that accepts messages; Run sends them.
@@ -94,7 +94,6 @@ func NewNotifier(o NotifierOptions) *Notifier {
 		ready:           make(chan struct{}),
 		room:            make(chan struct{}),
 		settled:         closedChannel(),
-		busy:            make(map[*hub.Session]int),
 	}
 }
 
@@ -303,19 +302,14 @@ func (n *Notifier) refuseMore() {
 func (n *Notifier) next(overtake bool) (b *batch, more bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if (n.listenerUp() || n.stopped) && (n.underWay == 0 || overtake && n.underWay < n.Connections) {
-		b = n.queue.take(n.busy)
+	if (n.listenerUp() || n.stopped) && (len(n.underWay) == 0 || overtake && len(n.underWay) < n.Connections) {
+		b = n.queue.take(n.underWay)
 	}
 	if b == nil {
-		return nil, n.underWay > 0 || !n.queue.empty()
+		return nil, len(n.underWay) > 0 || !n.queue.empty()
 	}
-	if n.underWay++; n.underWay == 1 {
+	if n.underWay = append(n.underWay, b); len(n.underWay) == 1 {
 		n.settled = make(chan struct{})
-	}
-	for _, e := range b.entries {
-		if e.sender != nil {
-			n.busy[e.sender]++
-		}
 	}
 	n.last = b.stampAll(time.Now().UnixMicro(), n.last)
 	return b, true
@@ -325,16 +319,9 @@ func (n *Notifier) next(overtake bool) (b *batch, more bool) {
 func (n *Notifier) finish(b *batch) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.underWay--; n.underWay == 0 {
+	n.underWay = slices.DeleteFunc(n.underWay, func(other *batch) bool { return other == b })
+	if len(n.underWay) == 0 {
 		close(n.settled)
-	}
-	for _, e := range b.entries {
-		if e.sender == nil {
-			continue
-		}
-		if n.busy[e.sender]--; n.busy[e.sender] == 0 {
-			delete(n.busy, e.sender)
-		}
 	}
 	n.signal()
 }

@@ -187,25 +187,25 @@ func TestNotifierRefusesBadText(t *testing.T) {
 	}
 }
 
-// TestNotifierOtherEncoding sends what the database's encoding cannot hold.
-func TestNotifierOtherEncoding(t *testing.T) {
+// TestNotifierOtherEncodings sends what a database's encoding cannot hold.
+func TestNotifierOtherEncodings(t *testing.T) {
 	t.Parallel()
-	admin := connect(t, pgtest.Database(t))
-	name := fmt.Sprintf("latin_%d", time.Now().UnixNano())
-	execute(t, admin, "create database "+name+" encoding 'LATIN1' locale 'C' template template0")
-	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), "drop database "+name+" with (force)") })
-	config := admin.Config()
-	uri := fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, config.Password, config.Host, config.Port, name)
-	h, _ := listen(t, uri, func(o *ListenerOptions) { o.Channel = "plain" })
-	h.awaitUp(t, true)
-	n, _ := notify(t, uri, func(o *NotifierOptions) { o.Channel = "plain" })
-	const text = "ü and 😀"
-	<-n.Ready()
-	for range 2 {
-		publish(t, n, message(text))
-		if r := decode(t, h.next(t)); r.Payload != text {
-			t.Errorf("got %q", r.Payload)
-		}
+	for _, encoding := range []string{"LATIN1", "EUC_JP", "SQL_ASCII"} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			uri := encodedDatabase(t, encoding)
+			h, _ := listen(t, uri, func(o *ListenerOptions) { o.Channel = "plain" })
+			h.awaitUp(t, true)
+			n, _ := notify(t, uri, func(o *NotifierOptions) { o.Channel = "plain" })
+			const text = "ü and 😀"
+			<-n.Ready()
+			for range 2 {
+				publish(t, n, message(text))
+				if r := decode(t, h.next(t)); r.Payload != text {
+					t.Errorf("got %q", r.Payload)
+				}
+			}
+		})
 	}
 }
 

@@ -83,20 +83,33 @@ func (b *batch) lastPayload() string {
 
 // split moves the entries whose sender is not in busy to a batch of their own.
 // It returns nil when there is none.
-func (b *batch) split(busy map[*hub.Session]int) *batch {
+func (b *batch) split(busy map[*hub.Session]bool) *batch {
+	if !slices.ContainsFunc(b.entries, func(e entry) bool { return !busy[e.sender] }) {
+		return nil
+	}
 	free, rest := newBatch(0, 0), newBatch(len(b.array), len(b.entries))
 	for i, e := range b.entries {
-		if e.sender != nil && busy[e.sender] > 0 {
+		if busy[e.sender] {
 			rest.add(b.element(i), e)
 		} else {
 			free.add(b.element(i), e)
 		}
 	}
-	if len(free.entries) == 0 {
-		return nil
-	}
 	*b = *rest
 	return free
+}
+
+// senders returns who has messages in the batches.
+func senders(batches []*batch) map[*hub.Session]bool {
+	busy := make(map[*hub.Session]bool)
+	for _, b := range batches {
+		for _, e := range b.entries {
+			if e.sender != nil {
+				busy[e.sender] = true
+			}
+		}
+	}
+	return busy
 }
 
 // param completes the array's header and returns the whole.
@@ -166,16 +179,16 @@ func (q *queue) putBack(batches ...*batch) {
 
 func (q *queue) empty() bool { return len(q.batches) == 0 }
 
-// take returns the next batch, without the messages of senders in busy: a
-// sender's messages never travel in two transactions at once. It returns nil
-// when there is none.
-func (q *queue) take(busy map[*hub.Session]int) *batch {
+// take returns the next batch, without the messages of senders who have some
+// under way: a sender's messages never travel in two transactions at once. It
+// returns nil when there is none.
+func (q *queue) take(underWay []*batch) *batch {
 	if q.empty() {
 		return nil
 	}
 	first := q.batches[0]
-	if len(busy) > 0 {
-		taken := first.split(busy)
+	if len(underWay) > 0 {
+		taken := first.split(senders(underWay))
 		if len(first.entries) > 0 {
 			return taken
 		}

@@ -52,10 +52,10 @@ func TestQueueKeepsSendersApart(t *testing.T) {
 	add("n1", nil)
 	add("b1", b)
 	add("a2", a)
-	busyA := map[*hub.Session]int{a: 1}
+	busyA := []*batch{{entries: []entry{{sender: nil}, {sender: a}}}}
 	steps := []struct {
-		busy map[*hub.Session]int
-		want []string
+		underWay []*batch
+		want     []string
 	}{
 		{busyA, []string{"n1", "b1"}},
 		{busyA, nil},
@@ -63,7 +63,7 @@ func TestQueueKeepsSendersApart(t *testing.T) {
 		{nil, nil},
 	}
 	for i, step := range steps {
-		if diff := cmp.Diff(step.want, texts(q.take(step.busy))); diff != "" {
+		if diff := cmp.Diff(step.want, texts(q.take(step.underWay))); diff != "" {
 			t.Errorf("step %d: %s", i, diff)
 		}
 	}

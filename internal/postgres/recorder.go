@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ func (r *Recorder) Record(notification string) {
 		r.missed++
 		return
 	}
-	r.waiting = append(r.waiting, notification)
+	r.waiting = append(r.waiting, strings.Clone(notification)) // it is part of a whole burst
 	r.size += len(notification)
 	select {
 	case r.wake <- struct{}{}:
