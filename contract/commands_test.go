@@ -34,7 +34,7 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%v shows %s %q, want the default %q", arguments, name, line, value)
 			}
 		}
-		for _, command := range []string{"serve", "dev", "token", "version"} {
+		for _, command := range []string{"serve", "dev", "token", "bench", "version"} {
 			if !strings.Contains(stdout, command) {
 				t.Errorf("%v does not show %s", arguments, command)
 			}

@@ -357,3 +357,20 @@ func TestUnusableKeys(t *testing.T) {
 		})
 	}
 }
+
+// TestSecret: only an HS256 key is told, the first one.
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	const other = "another secret of thirty-two bytes or more"
+	for name, tt := range map[string]struct{ document, want string }{
+		"a text":        {other, other},
+		"a set":         {setOf(jwkOf(p256Key()), jwkOf([]byte(other)), jwkOf(hmacKey)), other},
+		"HS512 only":    {jwkOf(hmacKey, member{"alg", "HS512"}), ""},
+		"a public key":  {publicOf(jwkOf(rsaKey())), ""},
+		"a private key": {jwkOf(edKey()), ""},
+	} {
+		if got := string(parseKeys(t, tt.document).Secret()); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -62,6 +62,17 @@ func (s *keySet) has(id string) bool {
 	return id != "" && slices.ContainsFunc(s.keys, func(k key) bool { return k.id == id })
 }
 
+// Secret returns the first key for HS256, nil if there is none: who measures a
+// server signs with it.
+func (k *Keys) Secret() []byte {
+	for _, candidate := range k.set.Load().keys {
+		if secret, ok := candidate.verify.([]byte); ok && slices.Contains(candidate.algorithms, "HS256") {
+			return secret
+		}
+	}
+	return nil
+}
+
 // Sign makes a token of claims, a JSON object, with the first key that can sign.
 func (k *Keys) Sign(claims []byte) (string, error) {
 	for _, candidate := range k.set.Load().keys {

@@ -1,5 +1,7 @@
-// Package bench measures a server of pgws' contract from outside: what an idle connection costs, how fast notifications
-// reach many clients, how late they come, and how fast clients' messages reach PostgreSQL.
+// Package bench measures a server of pgws' contract from outside: what an idle connection costs, how fast clients are let
+// in, how fast notifications reach many clients of one channel or of many, how late they come, what clients that come
+// and go or do not read do to the others, and how fast clients' messages reach PostgreSQL. Floor measures what all that
+// writing costs on the machine without any server.
 //
 // Each measurement is one function, which blocks until it is done or its context ends, and leaves nothing behind. It
 // counts and checks every message: a figure is returned only when all have come, each once and in order. The clients of

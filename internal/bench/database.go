@@ -26,7 +26,8 @@ func (t *Target) connect(ctx context.Context) (*database, error) {
 	if err != nil {
 		return nil, errors.New("PostgreSQL: neither a valid connection URI nor a keyword/value string")
 	}
-	d := &database{channel: t.ListenChannel}
+	// What others notify while we begin to listen is heard by nobody.
+	d := &database{channel: t.ListenChannel, heard: func(string) {}}
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { d.heard(n.Payload) }
 	if d.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)

@@ -28,7 +28,7 @@ func (f *Fanout) Measure(ctx context.Context, t *Target) (_ *Report, err error) 
 }
 
 func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) {
-	a, err := gather(ctx, t, f.Clients)
+	a, err := gather(ctx, t, f.Clients, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -38,14 +38,7 @@ func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
-	took, err := a.attend(ctx, payloads, func(ctx context.Context) error {
-		for i := 0; i < len(payloads); i += f.Burst {
-			if err := a.db.notify(ctx, payloads[i:min(i+f.Burst, len(payloads))]...); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, func(int) {})
+	took, err := a.attend(ctx, payloads, a.inBursts(payloads, f.Burst), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +48,7 @@ func (f *Fanout) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	r.add("notifications", float64(f.Messages), "")
 	r.add("notifications a transaction", float64(f.Burst), "")
 	r.add("bytes a notification", float64(len(payloads[0])), "B")
-	r.add("deliveries, complete and in order", float64(deliveries), "")
-	r.addTime("time to the last delivery", took)
-	r.add("deliveries a second", float64(deliveries)/took.Seconds(), "/s")
+	r.addDeliveries(deliveries, took)
 	if err := r.addUsage(t, before, deliveries, "delivery", took); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,8 +42,27 @@ func before(other ws.Frame) tamper {
 func fanout(clients int) bench.Measurement {
 	return &bench.Fanout{Clients: clients, Messages: messages, Burst: 7}
 }
+func channels(clients int) bench.Measurement {
+	return &bench.Channels{Channels: clients, Each: 1, Messages: messages * clients, Burst: 7}
+}
+func churn() bench.Measurement {
+	return &bench.Churn{Clients: 2, Guests: 4, Leave: 20, Rate: 200, Time: time.Second}
+}
 func ingest(messagesAtOnce int) bench.Measurement {
 	return &bench.Ingest{Senders: 3, Messages: messages, Write: messagesAtOnce}
+}
+
+// late tampers with the second message to guests that have come while messages were on their way: the frames before a
+// message are fewer than its number tells.
+func late(change tamper) tamper {
+	return func(i int, f ws.Frame) []ws.Frame {
+		_, text, _ := strings.Cut(string(f.Payload), `"payload":"m000000`)
+		number, _, _ := strings.Cut(strings.TrimRight(text, `"}`), ".")
+		if n, err := strconv.Atoi(number); err == nil && i == 1 && n > i {
+			return change(i, f)
+		}
+		return []ws.Frame{f}
+	}
 }
 
 // change alters a text behind its number.
@@ -66,6 +86,18 @@ func swap(n int) tamper {
 	}
 }
 
+// again sends a frame a second time before the next one passes.
+func again(n int) tamper {
+	var passed ws.Frame
+	return func(i int, f ws.Frame) []ws.Frame {
+		if i == n+1 {
+			return []ws.Frame{passed, f}
+		}
+		passed = f
+		return []ws.Frame{f}
+	}
+}
+
 func TestFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	target := startServer(t)
@@ -74,20 +106,29 @@ func TestFaultsAreFound(t *testing.T) {
 		proxy       proxy
 		want        string
 	}{
-		"fanout, one is lost":              {fanout(3), proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
-		"fanout, one is doubled":           {fanout(3), proxy{fromServer: only(at, double)}, "message 9 again, where 10 was due"},
-		"fanout, the last one is doubled":  {fanout(3), proxy{fromServer: only(messages, double)}, "again"},
-		"ingest, the last one is doubled":  {ingest(5), proxy{fromClient: only(messages, double)}, "again"},
-		"fanout, two have changed places":  {fanout(1), proxy{fromServer: swap(at)}, "message 10 where 9 was due"},
-		"fanout, something else comes":     {fanout(3), proxy{fromServer: only(at, instead(ws.NewTextFrame([]byte("500"))))}, `not a message of this measurement: "500"`},
-		"fanout, the text is changed":      {fanout(3), proxy{fromServer: only(at, change)}, "message 9 is not what was sent"},
-		"fanout, the server closes":        {fanout(3), proxy{fromServer: only(at, instead(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "too slow"))))}, `closes with 1013 "too slow"`},
-		"fanout, a binary frame":           {fanout(3), proxy{fromServer: only(at, instead(ws.NewBinaryFrame(nil)))}, "a frame with opcode 2"},
-		"fanout, a fragment":               {fanout(3), proxy{fromServer: only(at, instead(ws.NewFrame(ws.OpText, false, nil)))}, "a message in fragments"},
-		"latency, one is lost":             {&bench.Latency{Clients: 3, Rate: 500, Time: 60 * time.Millisecond}, proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
-		"ingest, one is lost":              {ingest(1), proxy{fromClient: only(at, drop)}, "lost or overtaken"},
-		"ingest, one is doubled":           {ingest(5), proxy{fromClient: only(at, double)}, "again, where"},
-		"ingest, the connection is closed": {ingest(1), proxy{fromClient: only(at, instead(ws.MaskFrame(ws.NewCloseFrame(nil))))}, "the server "}, // closes, or has closed
+		"fanout, one is lost":               {fanout(3), proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
+		"fanout, one is doubled":            {fanout(3), proxy{fromServer: only(at, double)}, "message 9 again, where 10 was due"},
+		"fanout, the last one is doubled":   {fanout(3), proxy{fromServer: only(messages, double)}, "again"},
+		"fanout, the last one, after all":   {fanout(1), proxy{fromServer: again(messages)}, "message 29 again, where 30 was due"},
+		"ingest, the last one is doubled":   {ingest(5), proxy{fromClient: only(messages, double)}, "again"},
+		"fanout, two have changed places":   {fanout(1), proxy{fromServer: swap(at)}, "message 10 where 9 was due"},
+		"fanout, something else comes":      {fanout(3), proxy{fromServer: only(at, instead(ws.NewTextFrame([]byte("500"))))}, `not a message of this measurement: "500"`},
+		"fanout, the text is changed":       {fanout(3), proxy{fromServer: only(at, change)}, "message 9 is not what was sent"},
+		"fanout, the server closes":         {fanout(3), proxy{fromServer: only(at, instead(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "too slow"))))}, `closes with 1013 "too slow"`},
+		"fanout, a binary frame":            {fanout(3), proxy{fromServer: only(at, instead(ws.NewBinaryFrame(nil)))}, "a frame with opcode 2"},
+		"fanout, a fragment":                {fanout(3), proxy{fromServer: only(at, instead(ws.NewFrame(ws.OpText, false, nil)))}, "a message in fragments"},
+		"latency, one is lost":              {&bench.Latency{Clients: 3, Rate: 500, Time: 60 * time.Millisecond}, proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
+		"channels, one is lost":             {channels(5), proxy{fromServer: only(at, drop)}, "lost or overtaken"},
+		"channels, the last one is doubled": {channels(5), proxy{fromServer: only(messages, double)}, "again"},
+		"churn, one is lost":                {churn(), proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
+		"churn, a guest loses one":          {churn(), proxy{fromServer: late(drop)}, "lost or overtaken"},
+		"churn, a guest gets one twice":     {churn(), proxy{fromServer: late(double)}, "again, where"},
+		"churn, a guest gets another text":  {churn(), proxy{fromServer: late(change)}, "is not what was sent"},
+		"churn, a guest is thrown out":      {churn(), proxy{fromServer: late(instead(ws.NewCloseFrame(nil)))}, "the server closes"},
+		"slow, one of the others loses one": {&bench.Slow{Clients: 5, Deaf: 2, Messages: messages, Burst: 7}, proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
+		"ingest, one is lost":               {ingest(1), proxy{fromClient: only(at, drop)}, "lost or overtaken"},
+		"ingest, one is doubled":            {ingest(5), proxy{fromClient: only(at, double)}, "again, where"},
+		"ingest, the connection is closed":  {ingest(1), proxy{fromClient: only(at, instead(ws.MaskFrame(ws.NewCloseFrame(nil))))}, "the server "}, // closes, or has closed
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -128,6 +169,45 @@ func TestLastIsLost(t *testing.T) {
 	_, err := fanout(1).Measure(ctx, target)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 messages of 1 clients have not come") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestGoodbyeIsAnswered shows that a guest waits for the server's answer, and that a measurement waits for all guests.
+func TestGoodbyeIsAnswered(t *testing.T) {
+	t.Parallel()
+	const clients, guests = 3, 2
+	target := startServer(t)
+	target.Address = proxy{fromClient: func(_ int, f ws.Frame) []ws.Frame {
+		if f.Header.OpCode == ws.OpClose {
+			return nil
+		}
+		return []ws.Frame{f}
+	}}.start(t, target.Address)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	target.Progress = runOut(cancel, "let guests in", clients+guests-1)
+	measurement := &bench.Churn{Clients: clients, Guests: guests, Leave: 100, Rate: 200, Time: 200 * time.Millisecond}
+	_, err := measurement.Measure(ctx, target)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "4 of 5 clients are in") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestDeafAreClosed shows that clients which the server does not wait for are counted, and those that read are not.
+func TestDeafAreClosed(t *testing.T) {
+	t.Parallel()
+	target := startServer(t, "PGWS_MAX_LAG_BYTES", "1MiB")
+	// More than the kernel takes for them.
+	measurement := &bench.Slow{Clients: 4, Deaf: 2, Messages: 3000, Burst: 20, Bytes: 7000}
+	report, err := measurement.Measure(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if closed, _ := report.Value("deaf clients closed by the server"); closed != 2 {
+		t.Errorf("%v closed, want 2", closed)
+	}
+	if got, _ := report.Value("deliveries, complete and in order"); got != 6000 {
+		t.Errorf("%v deliveries, want 6000", got)
 	}
 }
 

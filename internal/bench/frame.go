@@ -63,9 +63,14 @@ func parseFrame(data []byte) (op ws.OpCode, payload []byte, n int, err error) {
 // mask is the same for all frames: what it guards against, proxies that mistake a payload for a request, is not here.
 var mask = [4]byte{0x6B, 0x1E, 0xA7, 0x95}
 
-// appendFrame appends a client's frame of up to 125 bytes.
+// appendFrame appends a client's frame of up to 65,535 bytes.
 func appendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
-	dst = append(dst, 0x80|byte(op), 0x80|byte(len(payload)))
+	dst = append(dst, 0x80|byte(op))
+	if len(payload) < 126 {
+		dst = append(dst, 0x80|byte(len(payload)))
+	} else {
+		dst = binary.BigEndian.AppendUint16(append(dst, 0x80|126), uint16(len(payload)))
+	}
 	dst = append(dst, mask[:]...)
 	dst = append(dst, payload...)
 	ws.Cipher(dst[len(dst)-len(payload):], mask, 0)

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -54,12 +55,13 @@ func TestParseFrameFaults(t *testing.T) {
 
 func TestAppendFrame(t *testing.T) {
 	t.Parallel()
-	data := appendFrame(appendFrame(nil, ws.OpText, []byte("hello")), ws.OpPong, nil)
+	long := strings.Repeat("x", 126)
+	data := appendFrame(appendFrame(appendFrame(nil, ws.OpText, []byte("hello")), ws.OpPong, nil), ws.OpText, []byte(long))
 	reader := bytes.NewReader(data)
 	for _, want := range []struct {
 		op      ws.OpCode
 		payload string
-	}{{ws.OpText, "hello"}, {ws.OpPong, ""}} {
+	}{{ws.OpText, "hello"}, {ws.OpPong, ""}, {ws.OpText, long}} {
 		f, err := ws.ReadFrame(reader)
 		if err != nil {
 			t.Fatal(err)

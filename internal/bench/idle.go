@@ -42,7 +42,7 @@ func (i *Idle) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	}
 	channel := newChannel()
 	start := time.Now()
-	c, err := openCrowd(ctx, t, i.Clients, func(client int) string {
+	c, err := openCrowd(ctx, t, i.Clients, openAtOnce, func(client int) string {
 		if i.OwnChannels {
 			return t.path(fmt.Sprintf("%s-%d", channel, client), "r", client)
 		}
@@ -84,5 +84,3 @@ func (i *Idle) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	r.add("memory a connection, after a wait", float64(rest-empty)/float64(i.Clients), "B")
 	return r, nil
 }
-
-func (r *Report) addMemory(name string, bytes int) { r.add(name, float64(bytes)/(1<<20), "MiB") }

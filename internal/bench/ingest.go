@@ -4,23 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
 )
+
+// maxTextBytes leaves room, in what PostgreSQL takes, for what a server adds to a message.
+const maxTextBytes = 7500
 
 // Ingest measures how fast clients' messages reach PostgreSQL.
 type Ingest struct {
 	Senders  int `default:"100" help:"Clients that send, on one channel."`
 	Messages int `default:"2000" help:"Messages that each sends, as fast as they go."`
 	Write    int `default:"1" help:"Messages that a client hands to its socket at once."`
+	Bytes    int `default:"16" help:"Length of a message, 16 at least."`
 }
 
 // Measure measures a server. The time runs from the first message until PostgreSQL has delivered the last one to a
 // session of ours that listens.
 func (i *Ingest) Measure(ctx context.Context, t *Target) (*Report, error) {
-	if i.Senders < 1 || i.Messages < 1 || i.Write < 1 {
-		return nil, errors.New("bench: ingest: senders, messages and write must be 1 or more")
+	if i.Senders < 1 || i.Messages < 1 || i.Write < 1 || i.Bytes > maxTextBytes {
+		return nil, fmt.Errorf("bench: ingest: senders, messages and write must be 1 or more, bytes %d or less", maxTextBytes)
 	}
 	report, err := i.measure(ctx, t)
 	if err != nil {
@@ -31,6 +36,7 @@ func (i *Ingest) Measure(ctx context.Context, t *Target) (*Report, error) {
 
 func (i *Ingest) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	s := &senders{target: t, channel: newChannel(), count: i.Senders, write: i.Write}
+	s.fill = strings.Repeat(".", max(i.Bytes-textBytes, 0))
 	if s.db, err = t.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -38,7 +44,7 @@ func (i *Ingest) measure(ctx context.Context, t *Target) (_ *Report, err error) 
 	if err := s.db.listen(ctx); err != nil {
 		return nil, err
 	}
-	s.crowd, err = openCrowd(ctx, t, i.Senders, func(client int) string { return t.path(s.channel, "w", client) })
+	s.crowd, err = openCrowd(ctx, t, i.Senders, openAtOnce, func(client int) string { return t.path(s.channel, "w", client) })
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +78,7 @@ func (i *Ingest) report(ctx context.Context, s *senders) (*Report, error) {
 	count := i.Senders * i.Messages
 	r := &Report{Measurement: "ingest"}
 	r.add("senders", float64(i.Senders), "")
-	r.add("bytes a message", textBytes, "B")
+	r.add("bytes a message", float64(max(i.Bytes, textBytes)), "B")
 	r.add("messages handed to a socket at once", float64(i.Write), "")
 	r.add("messages, complete and in order", float64(count), "")
 	r.addTime("time to the last notification", took)
@@ -98,7 +104,8 @@ type senders struct {
 	db      *database
 	channel string
 	count   int
-	write   int // messages that a client hands to its socket at once
+	write   int    // messages that a client hands to its socket at once
+	fill    string // what makes a message as long as it shall be
 }
 
 // send has every client send messages of a kind and returns how long it took until all were heard, each once and in the
@@ -111,10 +118,11 @@ func (s *senders) send(ctx context.Context, k kind, each int) (took time.Duratio
 			return 0, err
 		}
 	}
-	l := newLedger(s.count, each)
+	l := newLedger(make([]int, s.count), 1, each)
+	rest := s.fill + `"`
 	err = during(ctx, s.crowd, func(ctx context.Context) error {
 		return s.db.hear(ctx, func(payload string) (bool, error) {
-			m, ok := parseRelayed(payload, s.channel)
+			m, ok := parseRelayed(payload, s.channel, rest)
 			if !ok {
 				return false, nil
 			}
@@ -140,6 +148,7 @@ func (s *senders) frames(k kind, each int) func(sender int) []byte {
 		frames = frames[:0]
 		for range min(s.write, each-next[sender]) {
 			text = message{kind: k, sender: sender, number: next[sender]}.appendText(text[:0])
+			text = append(text, s.fill...)
 			frames = appendFrame(frames, ws.OpText, text)
 			next[sender]++
 		}

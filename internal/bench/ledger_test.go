@@ -26,7 +26,7 @@ func TestLedger(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLedger(2, 3)
+			l := newLedger([]int{0, 0}, 1, 3)
 			for i, e := range c.entries {
 				fault := ""
 				if err := l.take(e.stream, e.number); err != nil {
@@ -50,5 +50,62 @@ func TestLedger(t *testing.T) {
 				t.Errorf("missing %q, want %q", l.missingText(), c.missing)
 			}
 		})
+	}
+}
+
+func TestLedgerOfEveryThird(t *testing.T) {
+	t.Parallel()
+	l := newLedger([]int{0, 1, 2}, 3, 8) // 0 3 6, 1 4 7, 2 5
+	if l.missing != 8 {
+		t.Fatalf("%d missing, want 8", l.missing)
+	}
+	for number := range 8 {
+		if err := l.take(number%3, number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !l.complete() || l.missingText() != "0 messages of 0 clients have not come" {
+		t.Error(l.missingText())
+	}
+	if err := l.take(0, 6); err == nil {
+		t.Error("one is doubled: no error")
+	}
+	if err := newLedger([]int{0, 1, 2}, 3, 8).take(1, 2); err == nil {
+		t.Error("another's: no error")
+	}
+}
+
+func TestLedgerExcuses(t *testing.T) {
+	t.Parallel()
+	l := newLedger([]int{0, 0}, 1, 5)
+	want := func(missing string) {
+		t.Helper()
+		if got := l.missingText(); got != missing {
+			t.Fatalf("%s, want %s", got, missing)
+		}
+	}
+	enter := func(stream, number int) {
+		t.Helper()
+		if err := l.take(stream, number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enter(1, 0)
+	want("9 messages of 2 clients have not come")
+	l.excuse(1)
+	l.excuse(1)
+	want("5 messages of 1 clients have not come")
+	enter(1, 2) // It has come again, and missed some.
+	want("7 messages of 2 clients have not come")
+	if err := l.take(1, 4); err == nil {
+		t.Error("one is lost since: no error")
+	}
+	enter(1, 3)
+	enter(1, 4)
+	for number := range 5 {
+		enter(0, number)
+	}
+	if !l.complete() {
+		t.Error(l.missingText())
 	}
 }

@@ -48,7 +48,44 @@ func TestMeasurements(t *testing.T) {
 		"latency": {
 			&bench.Latency{Clients: 20, Rate: 200, Time: 250 * time.Millisecond, Bytes: 1000},
 			map[string]float64{counted: 1000},
-			[]string{"latency, p50", "latency, p99", "latency, longest", "CPU a delivery, server"},
+			[]string{"latency, p50", "latency, p90", "latency, p99", "latency, p99.9", "latency, longest", "CPU a delivery, server"},
+		},
+		"connect": {
+			&bench.Connect{Clients: 100, AtOnce: 7},
+			map[string]float64{"connections": 100, "handshakes at once": 7},
+			[]string{"handshakes a second", "time of a handshake, p50", "time of a handshake, p99", "CPU a handshake, server", "CPU a handshake, clients"},
+		},
+		"channels": {
+			&bench.Channels{Channels: 50, Each: 1, Messages: 500, Burst: 20},
+			map[string]float64{counted: 500, "channels": 50, "channels with clients": 50, "clients": 50},
+			[]string{"deliveries a second", "notifications a second", "CPU a delivery, server", "CPU a notification, server"},
+		},
+		"channels, some clients on each, not all as often": {
+			&bench.Channels{Channels: 7, Each: 3, Messages: 30, Burst: 4, Bytes: 200},
+			map[string]float64{counted: 90, "channels with clients": 7, "clients": 21, "bytes a notification": 200}, nil,
+		},
+		"channels, fewer clients": {
+			// One is on every third channel; the last channel has none, nor has the rest of the messages.
+			&bench.Channels{Channels: 31, Each: 2, Clients: 10, Messages: 40, Burst: 10},
+			map[string]float64{counted: 13, "channels": 31, "channels with clients": 10, "clients": 10}, nil,
+		},
+		"channels, fewer messages": {
+			&bench.Channels{Channels: 20, Each: 1, Messages: 5, Burst: 10},
+			map[string]float64{counted: 5}, nil,
+		},
+		"churn": {
+			&bench.Churn{Clients: 10, Guests: 5, Leave: 100, Rate: 200, Time: 500 * time.Millisecond},
+			map[string]float64{counted: 1000, "clients": 10, "guests": 5, "notifications": 100},
+			[]string{"departures", "arrivals", "departures a second", "deliveries to guests", "latency, p50", "latency, p99", "CPU a delivery, server"},
+		},
+		"slow": {
+			&bench.Slow{Clients: 10, Deaf: 3, Messages: 100, Burst: 10, Bytes: 7000},
+			map[string]float64{counted: 700, "clients": 10, "deaf clients": 3, "deaf clients closed by the server": 0},
+			[]string{"deliveries a second", "memory, before", "memory, highest", "memory, after", "CPU a delivery, server"},
+		},
+		"slow, and nobody is": {
+			&bench.Slow{Clients: 2, Messages: 10, Burst: 10},
+			map[string]float64{counted: 20}, nil,
 		},
 		"ingest": {
 			&bench.Ingest{Senders: 20, Messages: 50, Write: 1},
@@ -58,6 +95,10 @@ func TestMeasurements(t *testing.T) {
 		"ingest, many in one write": {
 			&bench.Ingest{Senders: 3, Messages: 5000, Write: 1000},
 			map[string]float64{"messages, complete and in order": 15000}, nil,
+		},
+		"ingest, long messages": {
+			&bench.Ingest{Senders: 3, Messages: 100, Write: 7, Bytes: 7500},
+			map[string]float64{"messages, complete and in order": 300, "bytes a message": 7500}, nil,
 		},
 	}
 	for name, c := range cases {
@@ -109,7 +150,14 @@ func TestSettingsAreChecked(t *testing.T) {
 		"fanout, no burst":         &bench.Fanout{Clients: 1, Messages: 1},
 		"fanout, too many bytes":   &bench.Fanout{Clients: 1, Messages: 1, Burst: 1, Bytes: 8000},
 		"latency, no rate":         &bench.Latency{Clients: 1, Time: time.Second},
+		"connect, none at once":    &bench.Connect{Clients: 1},
+		"channels, none":           &bench.Channels{Each: 1, Messages: 1, Burst: 1},
+		"channels, more clients":   &bench.Channels{Channels: 2, Each: 2, Clients: 5, Messages: 1, Burst: 1},
+		"churn, nobody leaves":     &bench.Churn{Clients: 1, Guests: 1, Rate: 1, Time: time.Second},
+		"slow, all are deaf":       &bench.Slow{Clients: 2, Deaf: 2, Messages: 1, Burst: 1},
+		"floor, no burst":          &bench.Floor{Clients: 1, Messages: 1, Bursts: 1, Rate: 1, Time: time.Second},
 		"ingest, nothing to write": &bench.Ingest{Senders: 1, Messages: 1},
+		"ingest, too many bytes":   &bench.Ingest{Senders: 1, Messages: 1, Write: 1, Bytes: 7501},
 	}
 	for name, measurement := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -126,10 +174,14 @@ func TestRefused(t *testing.T) {
 	target := startServer(t)
 	target.Secret = []byte("another secret of thirty-two bytes")
 	for name, measurement := range map[string]bench.Measurement{
-		"idle":    &bench.Idle{Clients: 20},
-		"fanout":  &bench.Fanout{Clients: 20, Messages: 1, Burst: 1},
-		"latency": &bench.Latency{Clients: 20, Rate: 1, Time: time.Second},
-		"ingest":  &bench.Ingest{Senders: 20, Messages: 1, Write: 1},
+		"idle":     &bench.Idle{Clients: 20},
+		"connect":  &bench.Connect{Clients: 20, AtOnce: 1},
+		"fanout":   &bench.Fanout{Clients: 20, Messages: 1, Burst: 1},
+		"channels": &bench.Channels{Channels: 20, Each: 1, Messages: 1, Burst: 1},
+		"latency":  &bench.Latency{Clients: 20, Rate: 1, Time: time.Second},
+		"churn":    &bench.Churn{Clients: 20, Guests: 1, Leave: 1, Rate: 1, Time: time.Second},
+		"slow":     &bench.Slow{Clients: 20, Messages: 1, Burst: 1},
+		"ingest":   &bench.Ingest{Senders: 20, Messages: 1, Write: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -95,10 +95,11 @@ func parsePayload(payload []byte, channel string) (message, error) {
 
 // parseRelayed reads what a server has made of a client's message on a channel. Its members may stand in any order. What
 // else may be heard is not ours: others may use the database, and a message of ours that is missed shows in the ledger.
-func parseRelayed(notification, channel string) (m message, ok bool) {
+// Rest is what follows the message's text.
+func parseRelayed(notification, channel, rest string) (m message, ok bool) {
 	_, text, _ := strings.Cut(notification, `"payload":"`)
 	m, err := parseText(text)
-	return m, err == nil && strings.Contains(notification, channel)
+	return m, err == nil && strings.HasPrefix(text[textBytes:], rest) && strings.Contains(notification, channel)
 }
 
 // excerpt quotes the beginning of something unexpected.

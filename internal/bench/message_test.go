@@ -37,19 +37,21 @@ func TestParseRelayed(t *testing.T) {
 		notification string
 		ok           bool
 	}{
-		"as pgws writes it":    {`{"event":"WebsocketMessage","channel":"bench-1","payload":"` + text + `","claims":{}}`, true},
-		"in another order":     {`{"payload":"` + text + `","event":"WebsocketMessage","channel":"bench-1"}`, true},
-		"another channel":      {`{"channel":"bench-2","payload":"` + text + `"}`, false},
+		"as pgws writes it":    {`{"event":"WebsocketMessage","channel":"bench-1","payload":"` + text + `...","claims":{}}`, true},
+		"in another order":     {`{"payload":"` + text + `...","event":"WebsocketMessage","channel":"bench-1"}`, true},
+		"another channel":      {`{"channel":"bench-2","payload":"` + text + `..."}`, false},
 		"a meta event":         {`{"event":"ConnectionOpen","channel":"meta","payload":"bench-1","claims":{"channel":"bench-1"}}`, false},
-		"not in digits":        {`{"channel":"bench-1","payload":"` + text[:8] + `x` + text[9:] + `"}`, false},
+		"not in digits":        {`{"channel":"bench-1","payload":"` + text[:8] + `x` + text[9:] + `..."}`, false},
 		"of somebody else":     {`hello`, false},
 		"a payload cut short":  {`{"channel":"bench-1","payload":"` + text[:9], false},
-		"an unknown kind of m": {`{"channel":"bench-1","payload":"x` + text[1:] + `"}`, false},
+		"shorter than it was":  {`{"channel":"bench-1","payload":"` + text + `.."}`, false},
+		"longer than it was":   {`{"channel":"bench-1","payload":"` + text + `...."}`, false},
+		"an unknown kind of m": {`{"channel":"bench-1","payload":"x` + text[1:] + `..."}`, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, ok := parseRelayed(c.notification, "bench-1")
+			m, ok := parseRelayed(c.notification, "bench-1", `..."`)
 			if ok != c.ok || ok && (m.sender != 7 || m.number != 9) {
 				t.Errorf("got %+v, %v, want %v", m, ok, c.ok)
 			}

@@ -18,3 +18,12 @@ func (p process) cpu() (time.Duration, error) {
 	}
 	return time.Duration(spent.Nano()), nil
 }
+
+// threadCPU returns the time that the calling thread has had, to which the goroutine must be locked.
+func threadCPU() (time.Duration, error) {
+	var spent unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &spent); err != nil {
+		return 0, fmt.Errorf("read the CPU time of a thread: %w", err)
+	}
+	return time.Duration(spent.Nano()), nil
+}

@@ -14,17 +14,51 @@ type Figure struct {
 	Unit  string  `json:"unit,omitempty"`
 }
 
+// A Percentile is a point of a curve: so many percent took so long at most.
+type Percentile struct {
+	Percent      float64 `json:"percent"`
+	Milliseconds float64 `json:"milliseconds"`
+}
+
 // A Report is what a measurement has found, in the order in which to read it.
 type Report struct {
 	Measurement string   `json:"measurement"`
 	Figures     []Figure `json:"figures"`
+	// Percentiles are of the times that the measurement is about, from p0 to p99.99; of what was sent at a rate, where
+	// there are several. Empty when it is not about times.
+	Percentiles []Percentile `json:"percentiles,omitempty"`
 }
 
 func (r *Report) add(name string, value float64, unit string) {
 	r.Figures = append(r.Figures, Figure{Name: name, Value: value, Unit: unit})
 }
 
-func (r *Report) addTime(name string, d time.Duration) { r.add(name, float64(d)/1e6, "ms") }
+func (r *Report) addTime(name string, d time.Duration) { r.add(name, milliseconds(d), "ms") }
+
+// complete counts what has been checked.
+const complete = "deliveries, complete and in order"
+
+// addDeliveries adds how many deliveries there were, and how fast.
+func (r *Report) addDeliveries(n int, took time.Duration) {
+	r.add(complete, float64(n), "")
+	r.addTime("time to the last delivery", took)
+	r.add("deliveries a second", float64(n)/took.Seconds(), "/s")
+}
+
+func (r *Report) addMemory(name string, bytes int) { r.add(name, float64(bytes)/(1<<20), "MiB") }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// addLatencies adds the percentiles that one quotes, and the curve.
+func (r *Report) addLatencies(name string, l latencies) {
+	for _, p := range []struct {
+		name    string
+		percent float64
+	}{{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}, {"longest", 100}} {
+		r.addTime(name+", "+p.name, l.percentile(p.percent))
+	}
+	r.Percentiles = l.curve()
+}
 
 // addUsage adds what each of n things has cost in CPU time since before, and how many CPUs were at work meanwhile.
 func (r *Report) addUsage(t *Target, before usage, n int, thing string, took time.Duration) error {

@@ -31,19 +31,3 @@ func TestReportWrite(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func TestPercentile(t *testing.T) {
-	t.Parallel()
-	sorted := make([]time.Duration, 200)
-	for i := range sorted {
-		sorted[i] = time.Duration(i + 1)
-	}
-	for part, want := range map[float64]time.Duration{0: 1, 0.5: 100, 0.99: 198, 1: 200} {
-		if got := percentile(sorted, part); got != want {
-			t.Errorf("%v: got %d, want %d", part, got, want)
-		}
-	}
-	if got := percentile(sorted[:1], 0.99); got != 1 {
-		t.Errorf("of one sample: got %d", got)
-	}
-}

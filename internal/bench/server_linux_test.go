@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 
 	"pgws/internal/app"
@@ -17,13 +18,17 @@ const (
 	listenChannel = "a channel of tests"
 )
 
-// startServer starts pgws on a database of its own. It runs in our process, so that CPU and memory are those of the tests.
-func startServer(t *testing.T) *bench.Target {
+// startServer starts pgws on a database of its own, with further settings as pairs of name and value. It runs in our
+// process, so that CPU and memory are those of the tests.
+func startServer(t *testing.T, further ...string) *bench.Target {
 	t.Helper()
 	uri := pgtest.Database(t)
 	settings := map[string]string{
 		"PGWS_DB_URI": uri, "PGWS_JWT_SECRET": secret, "PGWS_LISTEN_CHANNEL": listenChannel, "PGWS_META_CHANNEL": "meta",
 		"PGWS_HOST": "127.0.0.1", "PGWS_PORT": "0", "PGWS_ADMIN_ADDR": "127.0.0.1:0",
+	}
+	for pair := range slices.Chunk(further, 2) {
+		settings[pair[0]] = pair[1]
 	}
 	c, err := config.Read(func(name string) (string, bool) { v, ok := settings[name]; return v, ok })
 	if err != nil {

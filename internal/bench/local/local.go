@@ -1,4 +1,6 @@
-package main
+// Package local starts what a measurement needs on this machine: pgws in a process of its own, so that its CPU and memory
+// can be told from those of the clients, and a PostgreSQL for it.
+package local
 
 import (
 	"context"
@@ -10,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -25,10 +26,9 @@ const (
 	listenChannel = "postgres-websockets-listener"
 )
 
-// An own server is pgws in a process of its own, so that its CPU and memory can be told from ours, with a PostgreSQL.
-// When we are killed, PostgreSQL goes, and the server, which has lost its listener, ends with it.
-type own struct {
-	dir     string // of the program
+// A Server is a pgws and its PostgreSQL. When we are killed, PostgreSQL goes, and pgws, which has lost its listener, ends
+// with it.
+type Server struct {
 	cluster *devpg.Cluster
 	command *exec.Cmd
 	end     context.CancelFunc
@@ -38,52 +38,43 @@ type own struct {
 	secret  string
 }
 
-// start builds and starts all. What pgws prints goes to errOut.
-func start(ctx context.Context, errOut io.Writer) (_ *own, err error) {
-	o := &own{secret: rand.Text() + rand.Text()}
+// Start starts both and returns when pgws is ready. Program is pgws' binary; what it prints goes to out. Settings in our
+// own environment, such as GOGC or PGWS_MAX_LAG_BYTES, hold for it too.
+func Start(ctx context.Context, program string, out io.Writer) (_ *Server, err error) {
+	s := &Server{secret: rand.Text() + rand.Text()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, o.stop())
+			err = errors.Join(err, s.Stop())
 		}
 	}()
-	if o.dir, err = os.MkdirTemp("", "pgws-load-"); err != nil {
-		return nil, fmt.Errorf("a folder for pgws: %w", err)
-	}
-	program := filepath.Join(o.dir, "pgws")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "pgws/cmd/pgws") //nolint:gosec // The path is ours.
-	build.Stdout, build.Stderr = errOut, errOut
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("build pgws: %w", err)
-	}
-	if o.cluster, err = devpg.Start(ctx, devpg.Options{}); err != nil {
+	if s.cluster, err = devpg.Start(ctx, devpg.Options{}); err != nil {
 		return nil, err
 	}
-	if err := o.startServer(ctx, program, errOut); err != nil {
+	if err := s.serve(ctx, program, out); err != nil {
 		return nil, err
 	}
-	return o, o.awaitReady(ctx)
+	return s, s.awaitReady(ctx)
 }
 
-// startServer starts pgws. Settings in our own environment, such as GOGC or PGWS_MAX_LAG_BYTES, hold for it too.
-func (o *own) startServer(ctx context.Context, program string, errOut io.Writer) error {
+func (s *Server) serve(ctx context.Context, program string, out io.Writer) error {
 	ports, err := freePorts(ctx)
 	if err != nil {
 		return err
 	}
-	o.address, o.admin = net.JoinHostPort("127.0.0.1", ports[0]), net.JoinHostPort("127.0.0.1", ports[1])
-	ctx, o.end = context.WithCancel(context.WithoutCancel(ctx))
-	o.command = exec.CommandContext(ctx, program, "serve")
-	o.command.Env = append(os.Environ(), "PGWS_DB_URI="+o.cluster.URI(), "PGWS_JWT_SECRET="+o.secret,
-		"PGWS_HOST=127.0.0.1", "PGWS_PORT="+ports[0], "PGWS_ADMIN_ADDR="+o.admin, "PGWS_LISTEN_CHANNEL="+listenChannel,
+	s.address, s.admin = net.JoinHostPort("127.0.0.1", ports[0]), net.JoinHostPort("127.0.0.1", ports[1])
+	ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	s.command = exec.CommandContext(ctx, program, "serve")
+	s.command.Env = append(os.Environ(), "PGWS_DB_URI="+s.cluster.URI(), "PGWS_JWT_SECRET="+s.secret,
+		"PGWS_HOST=127.0.0.1", "PGWS_PORT="+ports[0], "PGWS_ADMIN_ADDR="+s.admin, "PGWS_LISTEN_CHANNEL="+listenChannel,
 		"PGWS_CHECK_LISTENER_INTERVAL=", "PGWS_LOG_LEVEL=warn")
-	o.command.Stdout, o.command.Stderr = errOut, errOut
-	o.command.Cancel = func() error { return o.command.Process.Signal(syscall.SIGTERM) }
-	o.command.WaitDelay = stopTimeout
-	if err := o.command.Start(); err != nil {
+	s.command.Stdout, s.command.Stderr = out, out
+	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
+	s.command.WaitDelay = stopTimeout
+	if err := s.command.Start(); err != nil {
 		return fmt.Errorf("start pgws: %w", err)
 	}
-	o.ended = make(chan error, 1)
-	go func() { o.ended <- o.command.Wait() }()
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- s.command.Wait() }()
 	return nil
 }
 
@@ -110,7 +101,7 @@ func freePorts(ctx context.Context) (ports [2]string, err error) {
 }
 
 // awaitReady asks the server until it says that it is ready.
-func (o *own) awaitReady(ctx context.Context) error {
+func (s *Server) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	ticker := time.NewTicker(pollInterval)
@@ -119,19 +110,19 @@ func (o *own) awaitReady(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for pgws: %w", context.Cause(ctx))
-		case err := <-o.ended:
-			o.ended <- err
+		case err := <-s.ended:
+			s.ended <- err
 			return errors.New("pgws has ended before it was ready")
 		case <-ticker.C:
 		}
-		if o.ready(ctx) {
+		if s.ready(ctx) {
 			return nil
 		}
 	}
 }
 
-func (o *own) ready(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.admin+"/ready", http.NoBody)
+func (s *Server) ready(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/ready", http.NoBody)
 	if err != nil {
 		return false
 	}
@@ -144,31 +135,29 @@ func (o *own) ready(ctx context.Context) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-func (o *own) target() *bench.Target {
+// Target is the server, as measurements want it.
+func (s *Server) Target() *bench.Target {
 	return &bench.Target{
-		Address:       o.address,
-		PID:           o.command.Process.Pid,
-		Database:      o.cluster.URI(),
+		Address:       s.address,
+		PID:           s.command.Process.Pid,
+		Database:      s.cluster.URI(),
 		ListenChannel: listenChannel,
-		Secret:        []byte(o.secret),
-		Metrics:       "http://" + o.admin + "/metrics",
+		Secret:        []byte(s.secret),
+		Metrics:       "http://" + s.admin + "/metrics",
 	}
 }
 
-// stop ends and removes all that was started. A server that ends badly is an error.
-func (o *own) stop() error {
+// Stop ends both, and removes PostgreSQL's files. A server that ends badly is an error.
+func (s *Server) Stop() error {
 	var errs []error
-	if o.ended != nil {
-		o.end()
-		if err := <-o.ended; err != nil && !errors.Is(err, context.Canceled) {
+	if s.ended != nil {
+		s.end()
+		if err := <-s.ended; err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, fmt.Errorf("pgws: %w", err))
 		}
 	}
-	if o.cluster != nil {
-		errs = append(errs, o.cluster.Close())
-	}
-	if o.dir != "" {
-		errs = append(errs, os.RemoveAll(o.dir))
+	if s.cluster != nil {
+		errs = append(errs, s.cluster.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,106 @@
+// Package suite runs all measurements of package bench and writes a report of them: a page in Markdown with charts, and
+// what it was made from, so that it can be drawn again. The plan (plan.go), the table (headline.go) and the charts
+// (charts.go) are data. One goroutine does all.
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"pgws/internal/bench"
+)
+
+// runTimeout is longer than any measurement of the plan takes. Only one that hangs meets it.
+const runTimeout = 2 * time.Minute
+
+// A Suite measures a server and reports.
+type Suite struct {
+	// Dir is where the report goes.
+	Dir string
+	// Quick makes everything so small that the figures mean nothing: it shows that all runs.
+	Quick bool
+	// Server says what is measured, such as "pgws 1.4.0".
+	Server string
+	// Command is how to repeat it.
+	Command string
+	// Date is the day of the report.
+	Date time.Time
+	// Fresh starts a server, or names one that runs. The function that it returns ends what was started.
+	Fresh func(context.Context) (*bench.Target, func() error, error)
+	// Progress is told of each run as it begins, counted from 1. Nil: nothing is told.
+	Progress func(run, runs int, name string)
+}
+
+// Run measures everything and writes the report. A run that fails is reported, there and by an error at the end, and
+// does not keep the others from being made. When there is no server to measure, or the context ends, nothing is written.
+func (s *Suite) Run(ctx context.Context) error {
+	results := &Results{About: About{
+		Server: s.Server, Command: s.Command, Date: s.Date.Format(time.DateOnly), Quick: s.Quick, Machine: thisMachine(),
+	}}
+	steps := plan(s.Quick)
+	for i, step := range steps {
+		if s.Progress != nil {
+			s.Progress(i+1, len(steps), step.name)
+		}
+		run, err := s.run(ctx, step, &results.About.Machine)
+		if err != nil {
+			return err
+		}
+		results.Runs = append(results.Runs, run)
+	}
+	if err := results.Write(s.Dir); err != nil {
+		return err
+	}
+	return results.failure()
+}
+
+// run makes one run on a server of its own. Its error is one that concerns all runs.
+func (s *Suite) run(ctx context.Context, step step, machine *Machine) (Run, error) {
+	run, err := step.run()
+	if err != nil {
+		return run, err
+	}
+	if step.files > machine.OpenFiles && machine.OpenFiles > 0 {
+		run.LeftOut = fmt.Sprintf("it needs %d open files, and this process may have %d", step.files, machine.OpenFiles)
+		return run, nil
+	}
+	target, stop, err := s.server(ctx, step.measurement)
+	if err != nil {
+		return run, fmt.Errorf("suite: a server for %s: %w", step.name, err)
+	}
+	if machine.PostgreSQL == "" && target.Database != "" {
+		if machine.PostgreSQL, err = postgresVersion(ctx, target.Database); err != nil {
+			return run, errors.Join(err, stop())
+		}
+	}
+	if files := openFiles(target.PID); target.PID != 0 && files > 0 && step.files > files {
+		run.LeftOut = fmt.Sprintf("it needs %d open files, and the server may have %d", step.files, files)
+		return run, stop()
+	}
+	run.Report, err = measure(ctx, step.measurement, target)
+	err = errors.Join(err, stop())
+	if ctx.Err() != nil {
+		return run, errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
+		run.Report, run.Error = nil, strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return run, nil
+}
+
+// server is what a measurement measures. The floor is this machine's.
+func (s *Suite) server(ctx context.Context, m bench.Measurement) (*bench.Target, func() error, error) {
+	if _, ok := m.(*bench.Floor); ok {
+		return &bench.Target{}, func() error { return nil }, nil
+	}
+	return s.Fresh(ctx)
+}
+
+func measure(ctx context.Context, m bench.Measurement, t *bench.Target) (*bench.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	return m.Measure(ctx, t)
+}
