@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -74,10 +75,44 @@ func BenchmarkMerge(b *testing.B) {
 }
 
 func BenchmarkAppendJSON(b *testing.B) {
-	m := Message{Event: "WebsocketMessage", Text: []byte(strings.Repeat("hello ", 30)), Claims: `{"mode":"rw","sub":"ann"}`}
-	var buffer []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		buffer = m.AppendJSON(buffer[:0], "chat", false)
+	for name, text := range map[string]string{
+		"short": strings.Repeat("hello ", 30), "long": strings.Repeat("hello ", 1200), "quotes": strings.Repeat(`{"a":1}`, 30),
+	} {
+		b.Run(name, func(b *testing.B) {
+			m := Message{Event: "WebsocketMessage", Text: []byte(text), Claims: `{"mode":"rw","sub":"ann"}`}
+			var buffer []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				buffer = m.AppendJSON(buffer[:0], "chat", false)
+			}
+			b.SetBytes(int64(len(buffer)))
+		})
 	}
+}
+
+// BenchmarkChannels publishes to 10,000 channels of one session in turn, 50 in
+// a burst. One operation is one publication.
+func BenchmarkChannels(b *testing.B) {
+	const channels, burst = 10_000, 50
+	h := start(b, Options{})
+	names := make([]string, channels)
+	payload := strings.Repeat("x", 200)
+	rounds := b.N/channels + 1
+	var done sync.WaitGroup
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+		done.Add(1)
+		begin(h, &sink{want: len(appendTextFrame(nil, payload)) * rounds, done: &done}).Subscribe(names[i])
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range rounds {
+		for i, name := range names {
+			h.Append(name, payload)
+			if i%burst == burst-1 {
+				h.Flush()
+			}
+		}
+	}
+	done.Wait()
 }

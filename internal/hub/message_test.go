@@ -16,10 +16,12 @@ func TestAppendJSON(t *testing.T) {
 		ascii        bool
 		want         string // payload and claims
 	}{
-		"plain":      {text: "hi", claims: `{"mode":"rw"}`, want: `"payload":"hi","claims":{"mode":"rw"`},
-		"escapes":    {text: "\"\\\n\r\t\x00\x1f/<&\u2028", claims: `{"a":1}`, want: `"payload":"\"\\\n\r\t\u0000\u001f/<&` + "\u2028" + `","claims":{"a":1`},
-		"unicode":    {text: "grüße 😀", claims: `{"a":"ü"}`, want: `"payload":"grüße 😀","claims":{"a":"ü"`},
-		"ascii":      {text: "grüße 😀\n", claims: `{"a":"ü"}`, ascii: true, want: `"payload":"gr\u00fc\u00dfe \ud83d\ude00\n","claims":{"a":"\u00fc"`},
+		"plain":   {text: "hi", claims: `{"mode":"rw"}`, want: `"payload":"hi","claims":{"mode":"rw"`},
+		"escapes": {text: "\"\\\n\r\t\x00\x1f/<&\u2028", claims: `{"a":1}`, want: `"payload":"\"\\\n\r\t\u0000\u001f/<&` + "\u2028" + `","claims":{"a":1`},
+		"unicode": {text: "grüße 😀", claims: `{"a":"ü"}`, want: `"payload":"grüße 😀","claims":{"a":"ü"`},
+		"ascii":   {text: "grüße 😀\n", claims: `{"a":"ü"}`, ascii: true, want: `"payload":"gr\u00fc\u00dfe \ud83d\ude00\n","claims":{"a":"\u00fc"`},
+		"long": {text: strings.Repeat("é", 20) + "\n" + strings.Repeat("x", 30) + `"`, claims: `{"a":1}`,
+			want: `"payload":"` + strings.Repeat("é", 20) + `\n` + strings.Repeat("x", 30) + `\"","claims":{"a":1`},
 		"empty text": {text: "", claims: `{"a":null}`, want: `"payload":"","claims":{"a":null`},
 	}
 	for name, test := range tests {
@@ -39,6 +41,7 @@ func TestAppendJSON(t *testing.T) {
 func FuzzAppendJSON(f *testing.F) {
 	f.Add("chat", "hello", false)
 	f.Add("a/b", "\x00\"\\\u2028😀", true)
+	f.Add("", "0123456789\x1f0123456\"01234567890123456\\0123456789012345\x00 \x7f\u0080!#[]", false)
 	f.Fuzz(func(t *testing.T, channel, text string, ascii bool) {
 		channel, text = strings.ToValidUTF8(channel, ""), strings.ToValidUTF8(text, "") // as servers check it before
 		m := Message{Event: "e", Text: []byte(text), Claims: `{"x":"` + "é" + `"}`}
