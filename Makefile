@@ -16,7 +16,7 @@ FUZZTIME ?= 20s
 # Tests keep here what a person looks at afterwards, such as screenshots.
 test cover: export TEST_ARTIFACTS := $(CURDIR)/artifacts
 
-.PHONY: help build run test lint bench fuzz cover clean
+.PHONY: help build run test lint bench compare fuzz cover clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,10 @@ lint: ## Check formatting, go.mod, vet (Linux and macOS) and golangci-lint, with
 bench: ## Measure: BENCH=pattern PKG=./internal/hub COUNT=10, for benchstat.
 	@tools/need postgresql
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
+
+compare: ## Compare the benchmarks with the last tag, or BASE=revision, by benchstat: PKG=./internal/hub COUNT=6.
+	@tools/need postgresql
+	@tools/compare '$(or $(BASE),$(shell git describe --tags --abbrev=0 2>/dev/null))' '$(PKG)' '$(BENCH)' '$(COUNT)'
 
 fuzz: ## Run each fuzz target for FUZZTIME (20s).
 	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file target; do \

@@ -8,7 +8,7 @@ import (
 )
 
 // Floor measures what this machine asks for writing to sockets, whoever does it: no server, no PostgreSQL, nothing but
-// prepared frames and write(2), on as many threads as there are CPUs.
+// prepared frames and send(2), on as many threads as there are CPUs.
 type Floor struct {
 	Clients  int           `default:"1000" help:"Clients."`
 	Messages int           `default:"200" help:"Messages to each, one a write, as fast as they go."`

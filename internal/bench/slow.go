@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Slow measures what clients that do not read cost the others, and the server's memory.
 type Slow struct {
-	Clients  int `default:"1000" help:"Clients on one channel."`
+	Clients  int `default:"500" help:"Clients on one channel."`
 	Deaf     int `default:"20" help:"How many of them do not read."`
-	Messages int `default:"2000" help:"Notifications to send, as fast as they go."`
+	Messages int `default:"6000" help:"Notifications to send, as fast as those who read take them."`
 	Burst    int `default:"50" help:"Notifications in one transaction."`
 	Bytes    int `default:"7000" help:"Length of a notification, at least some 60."`
 }
@@ -51,7 +52,8 @@ func (s *Slow) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 		return nil, err
 	}
 	a.crowd.round = memory.sample
-	took, err := a.attend(ctx, payloads, a.inBursts(payloads, s.Burst), nil)
+	step := &lockstep{audience: a, payloads: payloads, burst: s.Burst, hearing: d.first, taken: make(chan struct{}, 1)}
+	took, err := a.attend(ctx, payloads, step.notify, step.delivered)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +73,40 @@ func (s *Slow) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	}
 	r.add("deaf clients closed by the server", float64(d.closed), "")
 	return r, memory.report(r)
+}
+
+// A lockstep notifies in bursts, each when all who hear have taken the one before: nobody of them is to be thought slow.
+type lockstep struct {
+	audience   *audience
+	payloads   []string
+	burst      int
+	hearing    int
+	deliveries int
+	taken      chan struct{} // has one when a burst is taken
+}
+
+func (l *lockstep) notify(ctx context.Context) error {
+	for burst := range slices.Chunk(l.payloads, l.burst) {
+		if err := l.audience.db.notify(ctx, burst...); err != nil {
+			return err
+		}
+		if len(burst) < l.burst {
+			return nil // It is the last one.
+		}
+		select {
+		case <-l.taken:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (l *lockstep) delivered(int, int) error {
+	if l.deliveries++; l.deliveries%(l.burst*l.hearing) == 0 {
+		l.taken <- struct{}{}
+	}
+	return nil
 }
 
 // Deaf are the last clients of an audience, which do not read.

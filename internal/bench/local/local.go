@@ -66,7 +66,7 @@ func (s *Server) serve(ctx context.Context, program string, out io.Writer) error
 	s.command = exec.CommandContext(ctx, program, "serve")
 	s.command.Env = append(os.Environ(), "PGWS_DB_URI="+s.cluster.URI(), "PGWS_JWT_SECRET="+s.secret,
 		"PGWS_HOST=127.0.0.1", "PGWS_PORT="+ports[0], "PGWS_ADMIN_ADDR="+s.admin, "PGWS_LISTEN_CHANNEL="+listenChannel,
-		"PGWS_CHECK_LISTENER_INTERVAL=", "PGWS_LOG_LEVEL=warn")
+		"PGWS_CHECK_LISTENER_INTERVAL=", "PGWS_LOG_LEVEL=error") // A client that is too slow is no news here.
 	s.command.Stdout, s.command.Stderr = out, out
 	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
 	s.command.WaitDelay = stopTimeout
