@@ -31,7 +31,7 @@ type benchCommand struct {
 	Slow     bench.Slow     `cmd:"" help:"Notifications while some clients do not read."`
 	Ingest   bench.Ingest   `cmd:"" help:"Clients' messages to PostgreSQL: messages a second."`
 	Floor    bench.Floor    `cmd:"" help:"What raw socket writes cost on this machine, without any server."`
-	Suite    suiteCommand   `cmd:"" help:"Many of these, and a report with charts. Takes about a quarter of an hour."`
+	Suite    suiteCommand   `cmd:"" help:"Many of these, and a report with charts. Takes about ten minutes."`
 
 	URL     string        `name:"url" placeholder:"URL" help:"Measure this running server, such as ws://127.0.0.1:3000. Its variables are read as it reads them: PGWS_DB_URI, PGWS_JWT_SECRET, PGWS_LISTEN_CHANNEL."`
 	PID     int           `name:"pid" placeholder:"ID" help:"Its process on this machine, to measure CPU and memory."`

@@ -132,7 +132,7 @@ func run(ctx context.Context, arguments []string, out, errOut io.Writer) int {
 	parser := kong.Must(new(commands),
 		kong.Name("pgws"),
 		kong.Description("Joins browsers to PostgreSQL: what a database NOTIFYs reaches the websockets that may hear it, and back."),
-		kong.Help(printHelp), kong.Writers(out, errOut), kong.Exit(func(int) { helped = true }),
+		kong.Help(printHelp), kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}), kong.Writers(out, errOut), kong.Exit(func(int) { helped = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	command, err := parser.Parse(arguments)
 	if helped {
