@@ -43,7 +43,7 @@ bench: ## Measure: BENCH=pattern PKG=./internal/hub COUNT=10, for benchstat.
 
 compare: ## Compare the benchmarks with the last tag, or BASE=revision, by benchstat: PKG=./internal/hub COUNT=6.
 	@tools/need postgresql
-	@tools/compare '$(or $(BASE),$(shell git describe --tags --abbrev=0 2>/dev/null))' '$(PKG)' '$(BENCH)' '$(COUNT)'
+	@tools/compare '$(or $(BASE),$(shell git describe --tags --abbrev=0 2>/dev/null))' '$(PKG)' '$(BENCH)' '$(if $(filter file,$(origin COUNT)),6,$(COUNT))'
 
 fuzz: ## Run each fuzz target for FUZZTIME (20s).
 	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file target; do \

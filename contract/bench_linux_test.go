@@ -2,8 +2,13 @@ package contract_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,21 +35,19 @@ func (r result) value(name string) float64 {
 // scratch is a folder for what a program keeps while it runs. It must be empty when the test ends.
 func scratch(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgws-bench-") //nolint:usetesting // PostgreSQL may run as another user, who must get there.
-	check(t, err)
-	check(t, os.Chmod(dir, 0o755))
+	dir := openDir(t)
 	t.Cleanup(func() {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %v, error %v", left, err)
 		}
-		check(t, os.RemoveAll(dir))
 	})
 	return dir
 }
 
 func TestBenchStartsWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	status, stdout, stderr := run(t, env{"TMPDIR": scratch(t)}, "bench", "fanout", "--clients=20", "--messages=50", "--burst=10", "--json")
+	variables := env{"TMPDIR": scratch(t), "PGWS_JWT_SECRET_BASE64": "True", "PGWS_KEY_FILE": "/nowhere", "PGWS_RECORDER": "nobody"}
+	status, stdout, stderr := run(t, variables, "bench", "fanout", "--clients=20", "--messages=50", "--burst=10", "--json")
 	if status != 0 || stderr != "" {
 		t.Fatalf("status %d, standard error %q", status, stderr)
 	}
@@ -83,21 +86,50 @@ func TestBenchEnds(t *testing.T) {
 			t.Errorf("status %d, standard error %q", status, stderr)
 		}
 	})
-	t.Run("by a signal", func(t *testing.T) {
+	// A terminal's Ctrl-C reaches the whole process group: the server must not take it for its own.
+	t.Run("by Ctrl-C", func(t *testing.T) {
 		t.Parallel()
 		path, err := built()
 		check(t, err)
-		dir := scratch(t)
-		p := launch(t, path, env{"TMPDIR": dir}, "bench", "idle", "--settle=1h", "--timeout=1h")
-		eventually(t, "PostgreSQL's files are there", func() bool {
-			left, err := os.ReadDir(dir)
-			return err == nil && len(left) > 0
+		p := &program{Cmd: exec.Command(path, "bench", "idle", "--settle=1h", "--timeout=1h"), done: make(chan struct{})}
+		p.Env = env{"TMPDIR": scratch(t)}.list()
+		p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		p.run(t)
+		var server int
+		eventually(t, "the server runs", func() bool {
+			server = serverOf(t, p)
+			return server != 0
 		})
-		p.signal(t, syscall.SIGTERM)
-		if status := p.wait(t); status != 1 {
-			t.Errorf("status %d, standard error %q", status, p.stderr.String())
+		if group, err := syscall.Getpgid(server); err != nil || group == p.Process.Pid {
+			t.Errorf("the server is in the process group %d of the measurement, error %v", group, err)
+		}
+		check(t, syscall.Kill(-p.Process.Pid, syscall.SIGINT))
+		if status, stderr := p.wait(t), p.stderr.String(); status != 1 || !strings.Contains(stderr, "interrupt") || strings.Contains(stderr, "terminated") {
+			t.Errorf("status %d, standard error %q", status, stderr)
+		}
+		if err := syscall.Kill(server, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("the server still runs: %v", err)
 		}
 	})
+}
+
+// serverOf returns the id of the server that a `pgws bench` has started, 0 if there is none yet.
+func serverOf(t *testing.T, p *program) int {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.Process.Pid))
+	check(t, err)
+	for _, task := range tasks {
+		children, _ := os.ReadFile(task) // A thread that has ended has none.
+		for _, child := range strings.Fields(string(children)) {
+			command, _ := os.ReadFile("/proc/" + child + "/cmdline")
+			if strings.HasSuffix(string(command), "\x00serve\x00") {
+				id, err := strconv.Atoi(child)
+				check(t, err)
+				return id
+			}
+		}
+	}
+	return 0
 }
 
 func TestBenchArguments(t *testing.T) {

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -21,7 +24,7 @@ import (
 
 // benchCommand has the measurements as its commands. Their settings are the fields of package bench.
 type benchCommand struct {
-	All      struct{}       `cmd:"" default:"1" help:"All of these, one after another, each on a fresh server."`
+	All      struct{}       `cmd:"" default:"1" help:"All of these, one after another, and what counts in short. This is what bench does without a command."`
 	Idle     bench.Idle     `cmd:"" help:"What a connection costs that does nothing: memory."`
 	Connect  bench.Connect  `cmd:"" help:"Opening connections: handshakes a second."`
 	Fanout   bench.Fanout   `cmd:"" help:"Notifications to many clients of one channel: deliveries a second."`
@@ -40,22 +43,82 @@ type benchCommand struct {
 	Timeout time.Duration `default:"2m" placeholder:"TIME" help:"How long one measurement may take (2m)."`
 }
 
+// Help says what stands above the commands.
+func (c *benchCommand) Help() string {
+	return "Without --url, this program starts itself as a server, with a PostgreSQL of its own, afresh for each measurement. " +
+		"Every message is checked: a figure is printed only if all have come, each once and in order."
+}
+
 // Run measures what was chosen.
 func (c *benchCommand) Run(ctx context.Context, chosen *kong.Context) error {
 	if m, ok := reflect.TypeAssert[bench.Measurement](chosen.Selected().Target.Addr()); ok {
-		return c.measure(ctx, m)
+		_, err := c.measure(ctx, m)
+		return err
 	}
 	if chosen.Selected().Name == "suite" {
 		return c.Suite.run(ctx, c)
 	}
-	for _, m := range []bench.Measurement{
+	return c.all(ctx)
+}
+
+// all makes one measurement after another. One that fails does not keep the others from being made.
+func (c *benchCommand) all(ctx context.Context) error {
+	measurements := []bench.Measurement{
 		&c.Floor, &c.Idle, &c.Connect, &c.Fanout, &c.Channels, &c.Latency, &c.Churn, &c.Slow, &c.Ingest,
+	}
+	if c.URL != "" && c.PID == 0 {
+		fmt.Fprintln(os.Stderr, "pgws: idle is left out: it needs the server's process, --pid")
+		measurements = slices.Delete(measurements, 1, 2)
+	}
+	var reports []*bench.Report
+	var errs []error
+	for _, m := range measurements {
+		report, err := c.measure(ctx, m)
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		reports = append(reports, report)
+	}
+	if !c.JSON {
+		errs = append(errs, inShort(reports).Write(os.Stdout))
+	}
+	return errors.Join(errs...)
+}
+
+// inShort has the figures by which servers are compared.
+func inShort(reports []*bench.Report) *bench.Report {
+	short := &bench.Report{Measurement: "in short"}
+	for _, wanted := range []struct{ measurement, figure string }{
+		{"idle", "memory a connection, after a wait"},
+		{"connect", "CPU a handshake, server"},
+		{"fanout", "deliveries a second"},
+		{"channels", "deliveries a second"},
+		{"latency", "latency, p50"},
+		{"latency", "latency, p99"},
+		{"latency", "CPU a delivery, server"},
+		{"churn", "latency, p99"},
+		{"slow", "memory, highest"},
+		{"ingest", "messages a second"},
+		{"ingest", "CPU a message, server"},
+		{"floor", "singles: deliveries a second"},
+		{"floor", "bursts: deliveries a second"},
+		{"floor", "at a rate: latency, p50"},
+		{"floor", "at a rate: latency, p99"},
+		{"floor", "at a rate: CPU a delivery, server"},
 	} {
-		if err := c.measure(ctx, m); err != nil {
-			return err
+		for _, r := range reports {
+			for _, f := range r.Figures {
+				if r.Measurement == wanted.measurement && f.Name == wanted.figure {
+					short.Figures = append(short.Figures, bench.Figure{Name: r.Measurement + ": " + f.Name, Value: f.Value, Unit: f.Unit})
+				}
+			}
 		}
 	}
-	return nil
+	return short
 }
 
 // suiteCommand are the settings of the suite.
@@ -82,35 +145,41 @@ func (s *suiteCommand) run(ctx context.Context, c *benchCommand) error {
 		Dir:      s.Dir,
 		Quick:    s.Quick,
 		Server:   server,
-		Command:  "pgws bench suite",
+		Command:  strings.Join(append([]string{"pgws"}, os.Args[1:]...), " "),
 		Date:     time.Now(),
 		Fresh:    c.target,
 		Progress: func(run, runs int, name string) { bar.show(name, run-1, runs) },
 	}).Run(ctx)
 	bar.clear()
+	if err == nil {
+		fmt.Println("The report:", filepath.Join(s.Dir, "README.md"))
+	}
 	return err
 }
 
 // measure runs one measurement and prints what it finds.
-func (c *benchCommand) measure(ctx context.Context, m bench.Measurement) (err error) {
-	target, stop, err := c.target(ctx)
+func (c *benchCommand) measure(ctx context.Context, m bench.Measurement) (report *bench.Report, err error) {
+	target, stop, err := &bench.Target{}, func() error { return nil }, error(nil)
+	if _, ok := m.(*bench.Floor); !ok { // The floor has no server.
+		target, stop, err = c.target(ctx)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	bar := newBar(os.Stderr)
 	target.Progress = bar.show
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	report, err := m.Measure(ctx, target)
+	report, err = m.Measure(ctx, target)
 	bar.clear()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(report)
+		return report, json.NewEncoder(os.Stdout).Encode(report)
 	}
-	return report.Write(os.Stdout)
+	return report, report.Write(os.Stdout)
 }
 
 // target is the server that the flags name, or else a fresh one of our own. The function ends what was started.

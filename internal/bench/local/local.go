@@ -26,6 +26,12 @@ const (
 	listenChannel = "postgres-websockets-listener"
 )
 
+// notHere are settings that would keep our clients out, or the server from starting, on this database.
+var notHere = []string{
+	"PGWS_JWT_SECRET_BASE64", "PGWS_CERTIFICATE_FILE", "PGWS_KEY_FILE", "PGWS_ROOT_PATH", "PGWS_META_CHANNEL", "PGWS_RECORDER",
+	"PGWS_CHECK_LISTENER_INTERVAL",
+}
+
 // A Server is a pgws and its PostgreSQL. When we are killed, PostgreSQL goes, and pgws, which has lost its listener, ends
 // with it.
 type Server struct {
@@ -66,7 +72,12 @@ func (s *Server) serve(ctx context.Context, program string, out io.Writer) error
 	s.command = exec.CommandContext(ctx, program, "serve")
 	s.command.Env = append(os.Environ(), "PGWS_DB_URI="+s.cluster.URI(), "PGWS_JWT_SECRET="+s.secret,
 		"PGWS_HOST=127.0.0.1", "PGWS_PORT="+ports[0], "PGWS_ADMIN_ADDR="+s.admin, "PGWS_LISTEN_CHANNEL="+listenChannel,
-		"PGWS_CHECK_LISTENER_INTERVAL=", "PGWS_LOG_LEVEL=error") // A client that is too slow is no news here.
+		"PGWS_LOG_LEVEL=error") // A client that is too slow is no news here.
+	for _, name := range notHere {
+		s.command.Env = append(s.command.Env, name+"=")
+	}
+	// Ctrl-C is for us: the server is told to stop when the measurement has stopped.
+	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.command.Stdout, s.command.Stderr = out, out
 	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
 	s.command.WaitDelay = stopTimeout
@@ -147,12 +158,22 @@ func (s *Server) Target() *bench.Target {
 	}
 }
 
+// terminated tells that a process has ended by the signal that Stop sends: it had not come so far as to take it.
+func terminated(err error) bool {
+	ended, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := ended.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM
+}
+
 // Stop ends both, and removes PostgreSQL's files. A server that ends badly is an error.
 func (s *Server) Stop() error {
 	var errs []error
 	if s.ended != nil {
 		s.end()
-		if err := <-s.ended; err != nil && !errors.Is(err, context.Canceled) {
+		if err := <-s.ended; err != nil && !errors.Is(err, context.Canceled) && !terminated(err) {
 			errs = append(errs, fmt.Errorf("pgws: %w", err))
 		}
 	}
