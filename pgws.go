@@ -54,7 +54,7 @@ type Options struct {
 	MaxLagBytes int
 	// WriteTimeout is how long a write to a client may stall (PGWS_WRITE_TIMEOUT).
 	WriteTimeout time.Duration
-	// WriteInterval is the least time between two writes to a client (PGWS_WRITE_INTERVAL).
+	// WriteInterval is the least time between two rounds of writing (PGWS_WRITE_INTERVAL).
 	WriteInterval time.Duration
 	// AdminAddress is where /live, /ready and /metrics are served (PGWS_ADMIN_ADDR).
 	AdminAddress string

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -159,5 +160,21 @@ func TestOpenHears(t *testing.T) {
 			t.Fatalf("got %s, want %d", got, n)
 		}
 		check(t, receiver.conn.Close())
+	}
+}
+
+// With an interval, what comes soon after another message waits for the next round.
+func TestWriteInterval(t *testing.T) {
+	t.Parallel()
+	const interval = 300 * time.Millisecond
+	s := start(t, env{"PGWS_WRITE_INTERVAL": interval.String()})
+	c := s.dial(t, "/chat/"+token(`{"mode":"r"}`))
+	begun := time.Now()
+	s.notify(t, `{"channel":"chat","n":1}`)
+	c.expect(`{"channel":"chat","n":1}`)
+	s.notify(t, `{"channel":"chat","n":2}`)
+	c.expect(`{"channel":"chat","n":2}`)
+	if took := time.Since(begun); took < interval {
+		t.Errorf("both have come after %v", took)
 	}
 }

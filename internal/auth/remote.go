@@ -79,11 +79,14 @@ func (k *Keys) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("auth: fetch the JWK set: %w", err)
 	}
+	if old := k.set.Load(); old.document == string(document) {
+		return nil // and the tokens that it knows stay known
+	}
 	set, err := parsePublicSet(document)
 	if err != nil {
 		return fmt.Errorf("auth: fetch the JWK set: %w", err)
 	}
-	k.set.Store(&keySet{keys: set})
+	k.set.Store(&keySet{keys: set, document: string(document)})
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// maxVerified bounds the tokens that a set remembers, each with 80 bytes or so.
+// maxVerified bounds the tokens that a set remembers, each with 80 to 160 bytes.
 const maxVerified = 16384
 
 // A keySet is a set of keys, and the tokens that were found to be signed by one
@@ -14,7 +14,8 @@ const maxVerified = 16384
 // public-key operation. When the keys change there is a new set, which knows no
 // tokens yet.
 type keySet struct {
-	keys []key
+	keys     []key
+	document string // that they were read from, when they are remote
 
 	mu sync.Mutex
 	// verified holds the digests of these tokens, signatures included. Their claims

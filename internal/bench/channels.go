@@ -17,7 +17,7 @@ type Channels struct {
 }
 
 // Measure measures a server. Deliveries per second are all deliveries by the time from just before the first NOTIFY to
-// the last delivery.
+// the last delivery, when all NOTIFYs have been answered too.
 func (c *Channels) Measure(ctx context.Context, t *Target) (*Report, error) {
 	switch {
 	case c.Channels < 1 || c.Each < 1 || c.Messages < 1 || c.Burst < 1 || c.Bytes > maxPayloadBytes:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -17,11 +18,15 @@ type Churn struct {
 	Bytes   int           `default:"100" help:"Length of a notification, at least some 60."`
 }
 
-// Measure measures a server. Those who stay must receive everything; a guest all from its first message on. A guest
-// leaves when it has heard something, so that none comes for nothing. Latencies are of those who stay.
+// Measure measures a server. Those who stay must receive everything; a guest all that
+// begins to be sent when it has been let in, and all from its first message on. A guest leaves when it has heard
+// something, so that none comes for nothing. Latencies are of those who stay, from when a message was due.
 func (c *Churn) Measure(ctx context.Context, t *Target) (*Report, error) {
-	if c.Clients < 1 || c.Guests < 1 || c.Leave < 1 || c.Rate < 1 || c.Time <= 0 || c.Bytes > maxPayloadBytes {
-		return nil, errors.New("bench: churn: clients, guests, leave, rate and time must be above 0, bytes 7999 or less")
+	if c.Clients < 1 || c.Guests < 1 || c.Leave < 1 || c.Time <= 0 || c.Bytes > maxPayloadBytes {
+		return nil, errors.New("bench: churn: clients, guests, leave and time must be above 0, bytes 7999 or less")
+	}
+	if err := checkRate(c.Rate); err != nil {
+		return nil, fmt.Errorf("bench: churn: %w", err)
 	}
 	report, err := c.measure(ctx, t)
 	if err != nil {
@@ -42,15 +47,18 @@ func (c *Churn) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guests{audience: a, first: c.Clients, count: c.Guests, leave: c.Leave, leaving: map[int]bool{}, start: time.Now()}
-	a.crowd.round, a.crowd.ended = g.round, g.ended
+	g := &guests{
+		audience: a, pace: p, first: c.Clients, count: c.Guests, leave: c.Leave,
+		owed: make([]int, c.Guests), leaving: map[int]bool{}, start: time.Now(),
+	}
+	a.crowd.round, a.crowd.ended, a.crowd.admitted = g.round, g.ended, g.admitted
 	toGuests := 0
 	took, err := a.attend(ctx, payloads, func(ctx context.Context) error {
 		return p.run(ctx, func(number int) error { return a.db.notify(ctx, payloads[number]) })
 	}, func(client, number int) error {
 		if client >= g.first {
 			toGuests++
-			return nil
+			return g.heard(client, number)
 		}
 		return p.delivered(number)
 	})
@@ -61,7 +69,7 @@ func (c *Churn) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	r.add("clients", float64(c.Clients), "")
 	r.add("guests", float64(c.Guests), "")
 	r.add("notifications", float64(len(payloads)), "")
-	r.add("notifications a second", float64(c.Rate), "/s")
+	p.addTo(r)
 	r.add("bytes a notification", float64(len(payloads[0])), "B")
 	r.add("departures", float64(g.departures), "")
 	r.add("arrivals", float64(g.arrivals), "")
@@ -75,12 +83,17 @@ func (c *Churn) measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	return r, g.settle(ctx)
 }
 
+// nothingOwed is owed to a guest that has heard something: the ledger sees to the rest.
+const nothingOwed = math.MaxInt
+
 // Guests are the last clients of an audience. They leave in turn; who has left comes again, as somebody else.
 type guests struct {
 	audience *audience
+	pace     *pace
 	first    int // the first one's number
 	count    int
-	leave    int // a second
+	leave    int   // a second
+	owed     []int // by guest, the first message that began to be sent when it had been let in; or nothingOwed
 	start    time.Time
 	over     bool // nobody leaves any more
 
@@ -110,6 +123,19 @@ func (g *guests) round() error {
 		g.arrivals++
 	}
 	g.gone = g.gone[:0]
+	return nil
+}
+
+// admitted notes what a guest must hear: the server has let it in before that is sent.
+func (g *guests) admitted(guest int) { g.owed[guest-g.first] = int(g.pace.begun.Load()) }
+
+// heard sees that a guest's first message is not too late.
+func (g *guests) heard(guest, number int) error {
+	owed := g.owed[guest-g.first]
+	g.owed[guest-g.first] = nothingOwed
+	if number > owed {
+		return fmt.Errorf("message %d comes first where %d was sent after the guest was let in: lost", number, owed)
+	}
 	return nil
 }
 
@@ -157,6 +183,11 @@ func (g *guests) settle(ctx context.Context) error {
 	}
 	if !l.complete() {
 		return errors.New(l.missingText())
+	}
+	for i, owed := range g.owed {
+		if owed < l.numbers {
+			return fmt.Errorf("client %d: no message comes, though %d was sent after the guest was let in", g.first+i, owed)
+		}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ const openAtOnce = 128
 
 // Hooks are what the owner of a crowd does for it. The crowd calls them from its goroutine; each may be nil.
 type hooks struct {
+	// admitted is told of each client that has been let in, before anything is delivered to it.
+	admitted func(client int)
 	// deliver takes each message that comes. The payload is valid until it returns.
 	deliver func(client int, payload []byte) error
 	// more returns the frames that a client is to write next, until it has none; they are valid until the next call. It is

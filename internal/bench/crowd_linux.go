@@ -36,7 +36,7 @@ type crowd struct {
 	handshakes latencies // from connect to the answer
 }
 
-// A client is one connection. It has a buffer only while a frame is on its way in two pieces.
+// A client is one connection. It has no buffer before a frame comes to it in two pieces, and then keeps it.
 type client struct {
 	fd      int
 	began   time.Time
@@ -129,6 +129,9 @@ func (c *crowd) take(i int, data []byte) error {
 			}
 			cl.open = true
 			c.opened++
+			if c.admitted != nil {
+				c.admitted(i)
+			}
 			data = data[end:]
 		}
 	}

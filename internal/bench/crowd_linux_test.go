@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"testing"
@@ -8,6 +9,42 @@ import (
 
 	"github.com/gobwas/ws"
 )
+
+// TestAttendTakesTheJobsTime has a job go on when its message has come: what it costs is read after that.
+func TestAttendTakesTheJobsTime(t *testing.T) {
+	t.Parallel()
+	const more = 50 * time.Millisecond
+	a := &audience{channel: newChannel(), channels: 1, clients: 1}
+	heard := make(chan struct{})
+	w, err := admit(t.Context(), &Target{Progress: func(step string, done, total int) {
+		if step == "deliveries" && done == total {
+			close(heard)
+		}
+	}}, a, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(a.close(), w.close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	payloads := a.payloads(1, 100)
+	var after time.Duration
+	took, err := a.attend(t.Context(), payloads, func(ctx context.Context) error {
+		if err := writeOut(ctx, w.fds[0], ws.MustCompileFrame(ws.NewTextFrame([]byte(payloads[0])))); err != nil {
+			return err
+		}
+		<-heard
+		start := time.Now()
+		<-time.After(more) // its further work
+		after = time.Since(start)
+		return nil
+	}, nil)
+	if err != nil || took < after {
+		t.Errorf("took %v, error %v, where the job went on for %v", took, err, after)
+	}
+}
 
 // BenchmarkCrowd has each of many clients read a frame. It tells the CPU time of that alone: what the kernel takes for
 // the writing is more, and wall time is at the mercy of who else is busy here.

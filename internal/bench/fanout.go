@@ -15,7 +15,7 @@ type Fanout struct {
 }
 
 // Measure measures a server. Deliveries per second are all deliveries by the time from just before the first NOTIFY to
-// the last delivery.
+// the last delivery, when all NOTIFYs have been answered too.
 func (f *Fanout) Measure(ctx context.Context, t *Target) (_ *Report, err error) {
 	if f.Clients < 1 || f.Messages < 1 || f.Burst < 1 || f.Bytes > maxPayloadBytes {
 		return nil, errors.New("bench: fanout: clients, messages and burst must be 1 or more, bytes 7999 or less")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"runtime"
 	"strconv"
 	"strings"
@@ -56,13 +57,29 @@ func ingest(messagesAtOnce int) bench.Measurement {
 // message are fewer than its number tells.
 func late(change tamper) tamper {
 	return func(i int, f ws.Frame) []ws.Frame {
-		_, text, _ := strings.Cut(string(f.Payload), `"payload":"m000000`)
-		number, _, _ := strings.Cut(strings.TrimRight(text, `"}`), ".")
-		if n, err := strconv.Atoi(number); err == nil && i == 1 && n > i {
+		if n, ok := measuredNumber(f); ok && i == 1 && n > i {
 			return change(i, f)
 		}
 		return []ws.Frame{f}
 	}
+}
+
+// begin tampers with the first messages to such guests, up to the n-th.
+func begin(n int, change tamper) tamper {
+	return func(i int, f ws.Frame) []ws.Frame {
+		if number, ok := measuredNumber(f); ok && i < n && number > i {
+			return change(i, f)
+		}
+		return []ws.Frame{f}
+	}
+}
+
+// measuredNumber returns the number of a measured message.
+func measuredNumber(f ws.Frame) (int, bool) {
+	_, text, _ := strings.Cut(string(f.Payload), `"payload":"m000000`)
+	number, _, _ := strings.Cut(strings.TrimRight(text, `"}`), ".")
+	n, err := strconv.Atoi(number)
+	return n, err == nil
 }
 
 // change alters a text behind its number.
@@ -124,11 +141,13 @@ func TestFaultsAreFound(t *testing.T) {
 		"churn, a guest loses one":          {churn(), proxy{fromServer: late(drop)}, "lost or overtaken"},
 		"churn, a guest gets one twice":     {churn(), proxy{fromServer: late(double)}, "again, where"},
 		"churn, a guest gets another text":  {churn(), proxy{fromServer: late(change)}, "is not what was sent"},
+		"churn, a guest hears late":         {churn(), proxy{fromServer: begin(5, drop)}, "was sent after the guest was let in: lost"},
+		"churn, a guest hears nothing":      {churn(), proxy{fromServer: begin(math.MaxInt, drop)}, "no message comes, though"},
 		"churn, a guest is thrown out":      {churn(), proxy{fromServer: late(instead(ws.NewCloseFrame(nil)))}, "the server closes"},
 		"slow, one of the others loses one": {&bench.Slow{Clients: 5, Deaf: 2, Messages: messages, Burst: 7}, proxy{fromServer: only(at, drop)}, "where 9 was due: lost or overtaken"},
 		"ingest, one is lost":               {ingest(1), proxy{fromClient: only(at, drop)}, "lost or overtaken"},
 		"ingest, one is doubled":            {ingest(5), proxy{fromClient: only(at, double)}, "again, where"},
-		"ingest, the connection is closed":  {ingest(1), proxy{fromClient: only(at, instead(ws.MaskFrame(ws.NewCloseFrame(nil))))}, "the server "}, // closes, or has closed
+		"ingest, the connection is closed":  {ingest(1), proxy{fromClient: only(at, instead(ws.MaskFrame(ws.NewCloseFrame(nil))))}, "ingest: client "}, // whether it hears of it in a frame, as an end or as a reset
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

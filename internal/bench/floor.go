@@ -23,8 +23,11 @@ type Floor struct {
 // "bursts: " and "at a rate: ", and then have the names of the other measurements; the server's part is that of the
 // threads that write, the clients' part is that of the one that reads.
 func (f *Floor) Measure(ctx context.Context, t *Target) (*Report, error) {
-	if f.Clients < 1 || f.Messages < 1 || f.Bursts < 1 || f.Burst < 1 || f.Rate < 1 || f.Time <= 0 || f.Bytes > maxPayloadBytes {
+	if f.Clients < 1 || f.Messages < 1 || f.Bursts < 1 || f.Burst < 1 || f.Time <= 0 || f.Bytes > maxPayloadBytes {
 		return nil, errors.New("bench: floor: all but bytes must be above 0, bytes 7999 or less")
+	}
+	if err := checkRate(f.Rate); err != nil {
+		return nil, fmt.Errorf("bench: floor: %w", err)
 	}
 	report, err := f.measure(ctx, t)
 	if err != nil {

@@ -103,6 +103,7 @@ func (p part) measure(ctx context.Context, a *audience, w *writers, length int) 
 	r := &Report{}
 	r.addDeliveries(deliveries, took)
 	if p.pace != nil {
+		p.pace.addTo(r)
 		r.addLatencies("latency", p.pace.late)
 	}
 	r.addCost("server", writing, deliveries, "delivery", took)

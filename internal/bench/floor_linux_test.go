@@ -28,6 +28,9 @@ func TestFloor(t *testing.T) {
 			}
 		}
 	}
+	if got, ok := report.Value("at a rate: notifications a second, achieved"); got <= 0 || got > 200 {
+		t.Errorf("%v notifications a second, %v, where 200 were asked for", got, ok)
+	}
 	if got, ok := report.Value("at a rate: latency, p99"); got <= 0 || len(report.Percentiles) == 0 {
 		t.Errorf("latency %v, %v, %d points of its curve", got, ok, len(report.Percentiles))
 	}

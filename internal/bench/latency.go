@@ -15,10 +15,13 @@ type Latency struct {
 	Bytes   int           `default:"100" help:"Length of a notification, at least some 60."`
 }
 
-// Measure measures a server. A latency is the time from just before the NOTIFY until the frame has been read.
+// Measure measures a server. A latency is the time from when the NOTIFY was due until the frame has been read.
 func (l *Latency) Measure(ctx context.Context, t *Target) (*Report, error) {
-	if l.Clients < 1 || l.Rate < 1 || l.Time <= 0 || l.Bytes > maxPayloadBytes {
-		return nil, errors.New("bench: latency: clients, rate and time must be above 0, bytes 7999 or less")
+	if l.Clients < 1 || l.Time <= 0 || l.Bytes > maxPayloadBytes {
+		return nil, errors.New("bench: latency: clients and time must be above 0, bytes 7999 or less")
+	}
+	if err := checkRate(l.Rate); err != nil {
+		return nil, fmt.Errorf("bench: latency: %w", err)
 	}
 	report, err := l.measure(ctx, t)
 	if err != nil {
@@ -48,7 +51,7 @@ func (l *Latency) measure(ctx context.Context, t *Target) (_ *Report, err error)
 	r := &Report{Measurement: "latency"}
 	r.add("clients", float64(l.Clients), "")
 	r.add("notifications", float64(len(payloads)), "")
-	r.add("notifications a second", float64(l.Rate), "/s")
+	p.addTo(r)
 	r.add("bytes a notification", float64(len(payloads[0])), "B")
 	r.add(complete, float64(p.late.count()), "")
 	r.addLatencies("latency", p.late)

@@ -3,6 +3,7 @@ package bench_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestMeasurements(t *testing.T) {
 		"latency": {
 			&bench.Latency{Clients: 20, Rate: 200, Time: 250 * time.Millisecond, Bytes: 1000},
 			map[string]float64{counted: 1000},
-			[]string{"latency, p50", "latency, p90", "latency, p99", "latency, p99.9", "latency, longest", "CPU a delivery, server"},
+			[]string{"latency, p50", "latency, p90", "latency, p99", "latency, p99.9", "latency, longest", "CPU a delivery, server", "notifications a second", "notifications a second, achieved"},
 		},
 		"connect": {
 			&bench.Connect{Clients: 100, AtOnce: 7},
@@ -124,6 +125,22 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
+// TestCPUIsOfTheTimeMeasured shows that, also where almost nobody hears, the time ends when all has been sent.
+func TestCPUIsOfTheTimeMeasured(t *testing.T) {
+	t.Parallel()
+	const slack = 1.1
+	target := startServer(t)
+	report, err := (&bench.Channels{Channels: 5000, Each: 1, Clients: 1, Messages: 4999, Burst: 50}).Measure(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"server", "clients"} { // Both are this process.
+		if busy, ok := report.Value("CPUs busy, " + who); !ok || busy <= 0 || busy > slack*float64(runtime.NumCPU()) {
+			t.Errorf("%s: %v CPUs busy, %v, of %d", who, busy, ok, runtime.NumCPU())
+		}
+	}
+}
+
 func TestServerWithoutProcessAndMetrics(t *testing.T) {
 	t.Parallel()
 	target := startServer(t)
@@ -150,6 +167,9 @@ func TestSettingsAreChecked(t *testing.T) {
 		"fanout, no burst":         &bench.Fanout{Clients: 1, Messages: 1},
 		"fanout, too many bytes":   &bench.Fanout{Clients: 1, Messages: 1, Burst: 1, Bytes: 8000},
 		"latency, no rate":         &bench.Latency{Clients: 1, Time: time.Second},
+		"latency, too fast":        &bench.Latency{Clients: 1, Rate: 1_000_001, Time: time.Second},
+		"churn, too fast":          &bench.Churn{Clients: 1, Guests: 1, Leave: 1, Rate: 2_000_000_000, Time: time.Second},
+		"floor, too fast":          &bench.Floor{Clients: 1, Messages: 1, Bursts: 1, Burst: 1, Rate: 2_000_000_000, Time: time.Second},
 		"connect, none at once":    &bench.Connect{Clients: 1},
 		"channels, none":           &bench.Channels{Each: 1, Messages: 1, Burst: 1},
 		"channels, more clients":   &bench.Channels{Channels: 2, Each: 2, Clients: 5, Messages: 1, Burst: 1},

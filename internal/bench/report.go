@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 )
@@ -38,7 +39,7 @@ func (r *Report) addTime(name string, d time.Duration) { r.add(name, millisecond
 // complete counts what has been checked.
 const complete = "deliveries, complete and in order"
 
-// addDeliveries adds how many deliveries there were, and how fast.
+// addDeliveries adds how many deliveries there were, and how fast: in the time that attend has returned.
 func (r *Report) addDeliveries(n int, took time.Duration) {
 	r.add(complete, float64(n), "")
 	r.addTime("time to the last delivery", took)
@@ -90,15 +91,15 @@ func (r *Report) Value(name string) (value float64, ok bool) {
 
 // Write writes the report as a table.
 func (r *Report) Write(w io.Writer) error {
-	width := 0
+	names, numbers := 0, 12
 	for _, f := range r.Figures {
-		width = max(width, len([]rune(f.Name)))
+		names, numbers = max(names, len([]rune(f.Name))), max(numbers, len(number(f.Value)))
 	}
 	if _, err := fmt.Fprintln(w, r.Measurement); err != nil {
 		return err
 	}
 	for _, f := range r.Figures {
-		line := fmt.Sprintf("  %-*s  %12s", width, f.Name, number(f.Value))
+		line := fmt.Sprintf("  %-*s  %*s", names, f.Name, numbers, number(f.Value))
 		if f.Unit != "" {
 			line += " " + f.Unit
 		}
@@ -109,16 +110,25 @@ func (r *Report) Write(w io.Writer) error {
 	return nil
 }
 
-// number writes a value with three digits that count, at least.
+// number writes a value with three digits that count, or as a whole number when it is one or has three digits and more.
 func number(v float64) string {
-	if v >= 100 || v == float64(int64(v)) {
-		return strconv.FormatFloat(v, 'f', 0, 64)
+	decimals := 0
+	if v != math.Trunc(v) {
+		for size := math.Abs(v); size < 99.95; size *= 10 { // What is rounded up to 100 has three digits.
+			decimals++
+		}
 	}
-	decimals := 2
-	if v >= 10 {
-		decimals = 1
-	} else if v < 1 {
-		decimals = 3
+	digits := strconv.FormatFloat(v, 'f', decimals, 64)
+	if decimals > 0 {
+		return digits
 	}
-	return strconv.FormatFloat(v, 'f', decimals, 64)
+	return grouped(digits)
+}
+
+// grouped separates the thousands of a whole number.
+func grouped(digits string) string {
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }

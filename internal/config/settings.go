@@ -85,7 +85,7 @@ var Settings = []Setting{
 		Doc:   "How long a write to a client may stall before it is dropped.",
 		parse: func(c *Config, v string) (err error) { c.WriteTimeout, err = duration(v); return err }},
 	{Name: "PGWS_WRITE_INTERVAL", Default: "0s",
-		Doc:   "The least time between two writes to a client, 1s at most, such as 20ms: messages that come meanwhile are sent together. Saves CPU where channels are busy, makes messages that much later at most.",
+		Doc:   "The least time between two rounds of writing, 1s at most, such as 20ms: messages that come meanwhile are sent together. Saves CPU where channels are busy, makes messages that much later at most.",
 		parse: func(c *Config, v string) (err error) { c.WriteInterval, err = interval(v); return err }},
 	{Name: "PGWS_LOG_LEVEL", Default: "info",
 		Doc:   "debug, info, warn or error.",

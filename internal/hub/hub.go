@@ -104,7 +104,7 @@ func New(o Options) *Hub {
 		h.buckets[i].logs = make(map[string]*log)
 	}
 	for i := range o.Writers {
-		h.writers = append(h.writers, &writer{hub: h, index: i, wake: make(chan struct{}, 1)})
+		h.writers = append(h.writers, &writer{hub: h, index: i, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)})
 	}
 	return h
 }
@@ -161,6 +161,9 @@ func (h *Hub) Flush() {
 				w.enqueue(l)
 			}
 		}
+	}
+	for _, w := range h.writers {
+		w.count(h.held)
 	}
 	h.observer.Received(h.received)
 	clear(h.fresh)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -46,5 +47,56 @@ func TestInterval(t *testing.T) {
 		publish("4")
 		expect("after another pause", 3, "1", "2", "3", "4")
 		<-s.End([]byte("\x88\x00"))
+	})
+}
+
+// TestEndInInterval ends a session while its writer rests: what has been flushed comes first.
+func TestEndInInterval(t *testing.T) {
+	t.Parallel()
+	for name, channels := range map[string][]string{"one channel": {"c"}, "two": {"c", "d"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := start(t, Options{Interval: time.Second})
+				r := newRecorder()
+				s := begin(h, r)
+				s.Subscribe(channels...)
+				for _, text := range []string{"1", "2"} {
+					h.Append(channels[len(channels)-1], text)
+					h.Flush()
+					synctest.Wait()
+				}
+				h.Append("c", "not flushed")
+				<-s.End([]byte("\x88\x00"))
+				h.Flush()
+				if want := "\x81\x011\x81\x012\x88\x00"; string(r.written) != want {
+					t.Errorf("wrote %q, want %q", r.written, want)
+				}
+			})
+		})
+	}
+}
+
+// TestIntervalDoesNotLag publishes more than MaxLag at once to a session that takes everything.
+func TestIntervalDoesNotLag(t *testing.T) {
+	t.Parallel()
+	const pairs, maxLag = 4000, 1 << 20
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, Options{Interval: time.Second, MaxLag: maxLag, Writers: 1})
+		r := newRecorder()
+		s := begin(h, r)
+		s.Subscribe("c", "d")
+		payload := strings.Repeat("x", 1000)
+		for range pairs {
+			h.Append("c", payload)
+			h.Append("d", payload)
+			h.Flush()
+			synctest.Wait()
+		}
+		<-time.After(2 * time.Second)
+		<-s.End([]byte("\x88\x00"))
+		if len(r.aborted) > 0 || len(r.payloads) != 2*pairs {
+			t.Errorf("aborted with %v after %d of %d", r.aborted, len(r.payloads), 2*pairs)
+		}
 	})
 }

@@ -23,21 +23,24 @@ type Session struct {
 	transport Transport
 	writer    int // which of the hub's writers looks after it
 
-	mu      sync.Mutex
-	cursors []*cursor
-	control []byte // frames that go before the next publication
-	ended   chan struct{}
-	held    bool // until Start nothing is written
-	writing bool // somebody holds the right to write and will look again
-	over    bool // nothing is written any more
-	last    bool // control holds the last frames of all
+	mu       sync.Mutex
+	cursors  []*cursor
+	control  []byte // frames that go before the next publication
+	farewell []byte // the frame after the last publication
+	until    uint64 // once last: the position of the last publication
+	ended    chan struct{}
+	held     bool // until Start nothing is written
+	writing  bool // somebody holds the right to write and will look again
+	lagging  bool // too far behind: what is left of its channels is not written
+	last     bool // End was called: the session hears nothing new
+	over     bool // nothing is written any more
 }
 
 // A cursor is a session's place in one log. Its place is guarded by the
 // session's lock, member by the log's.
 type cursor struct {
 	session *Session
-	log     *log
+	log     *log // nil when the cursor has left it, and still has some way to go
 	at      *run
 	done    int // publications of at that were written already
 	member  int // index in log.members
@@ -92,7 +95,8 @@ func (s *Session) Control(frame []byte) {
 	s.write()
 }
 
-// End leaves all channels and sends frame as the last one. The channel it
+// End leaves all channels and sends frame as the last one, after what has been
+// flushed to them so far; a session that lags is spared that. The channel it
 // returns is closed when the frame has been written or never will be.
 func (s *Session) End(frame []byte) <-chan struct{} {
 	s.mu.Lock()
@@ -108,8 +112,12 @@ func (s *Session) End(frame []byte) <-chan struct{} {
 		return ended
 	}
 	s.last = true
-	s.control = append(s.control, frame...)
+	s.until = s.hub.visible.Load()
+	s.farewell = frame
 	s.leave()
+	if s.lagging {
+		s.cursors = nil
+	}
 	s.mu.Unlock()
 	s.write()
 	return ended
@@ -125,7 +133,7 @@ func (s *Session) Detach() {
 // finish and leave are called with the lock held.
 func (s *Session) finish() {
 	s.leave()
-	s.control = nil
+	s.cursors, s.control, s.farewell = nil, nil, nil
 	if !s.over && s.ended != nil {
 		close(s.ended)
 	}
@@ -134,10 +142,12 @@ func (s *Session) finish() {
 
 func (s *Session) leave() {
 	for _, c := range s.cursors {
-		c.log.leave(c)
-		s.hub.release(c.log)
+		if c.log != nil {
+			c.log.leave(c)
+			s.hub.release(c.log)
+			c.log = nil
+		}
 	}
-	s.cursors = nil
 }
 
 // begin takes the right to write and gathers what there is. It reports false
@@ -149,7 +159,8 @@ func (s *Session) begin(v *vector) bool {
 		return false
 	}
 	if s.writing {
-		lagging := s.lag() > s.hub.maxLag
+		s.lagging = s.lagging || s.lag() > s.hub.maxLag
+		lagging := s.lagging
 		s.mu.Unlock()
 		if lagging {
 			s.transport.Abort(ErrLagging)
@@ -184,7 +195,9 @@ func (s *Session) fail(cause error) {
 func (s *Session) lag() uint64 {
 	var lag uint64
 	for _, c := range s.cursors {
-		lag += c.log.end.Load() - c.offset()
+		if c.log != nil { // Who has left falls behind no further.
+			lag += c.log.end.Load() - c.offset()
+		}
 	}
 	return lag
 }
@@ -194,9 +207,6 @@ func (s *Session) lag() uint64 {
 // was gathered before has been written.
 func (s *Session) gather(v *vector) bool {
 	v.reset()
-	if s.last && len(s.control) == 0 {
-		s.finish()
-	}
 	if s.over {
 		return false
 	}
@@ -211,14 +221,23 @@ func (s *Session) gather(v *vector) bool {
 	default:
 		s.merge(v)
 	}
+	if s.last && !v.full() { // All that comes before the farewell is in v.
+		if s.farewell == nil && v.size == 0 {
+			s.finish()
+		} else if s.farewell != nil {
+			v.add(s.farewell)
+			s.farewell = nil
+		}
+	}
 	return v.size > 0
 }
 
-// follow adds the runs before the cursor, each as a whole.
+// follow adds the runs before the cursor, each as a whole. A run is flushed as a
+// whole, too.
 func (c *cursor) follow(v *vector) {
 	for !v.full() {
 		next := c.at.next.Load()
-		if next == nil {
+		if next == nil || c.session.last && c.at.marks[0].position > c.session.until {
 			return
 		}
 		from := int(c.offset() - c.at.start)
@@ -232,6 +251,9 @@ func (c *cursor) follow(v *vector) {
 // positions, which is the source's order.
 func (s *Session) merge(v *vector) {
 	limit := s.hub.visible.Load()
+	if s.last {
+		limit = s.until
+	}
 	for !v.full() {
 		var first *cursor
 		lowest := limit

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,9 @@ type writer struct {
 	hub   *Hub
 	index int
 	wake  chan struct{}
+
+	waiting atomic.Uint64 // bytes flushed since the last round
+	hurry   chan struct{} // has one when those are too many to rest
 
 	mu     sync.Mutex
 	queue  []*log            // with publications that this writer has not looked at
@@ -33,6 +37,21 @@ func (w *writer) enqueue(l *log) {
 	w.queue = append(w.queue, l)
 	select {
 	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hurryPart is which part of the hub's MaxLag may wait for a round: the writer's
+// rest must not make a session lag.
+const hurryPart = 4
+
+// count counts what has been flushed, and ends a rest that lasts too long for it.
+func (w *writer) count(bytes int) {
+	if w.hub.interval == 0 || w.waiting.Add(uint64(bytes)) < w.hub.maxLag/hurryPart {
+		return
+	}
+	select {
+	case w.hurry <- struct{}{}:
 	default:
 	}
 }
@@ -58,6 +77,7 @@ func (w *writer) run(ctx context.Context) {
 			return
 		case <-w.wake:
 		}
+		w.waiting.Store(0)
 		queue = w.swap(queue[:0])
 		for _, l := range queue {
 			sessions = l.sessions(w.index, sessions[:0])
@@ -76,6 +96,7 @@ func (w *writer) rest(ctx context.Context) {
 	}
 	select {
 	case <-ctx.Done():
+	case <-w.hurry:
 	case <-time.After(w.hub.interval):
 	}
 }

@@ -213,8 +213,8 @@ func (c *conn) context() context.Context {
 	return c.ctx
 }
 
-// close begins to close the connection: nothing more is delivered or taken, a
-// close frame is sent, and the keeper drops the connection when that takes too
+// close begins to close the connection: nothing more is taken, what was heard up
+// to now is delivered, then a close frame is sent, and the keeper drops the connection when that takes too
 // long. The first code stands. The channel is closed when the frame is out.
 func (c *conn) close(code ws.StatusCode, reason string) <-chan struct{} {
 	now := time.Now()

@@ -158,7 +158,7 @@ var figures = []*figure{
 	{
 		file: "sent", title: "CPU of a message to PostgreSQL against its size", group: sent,
 		how: "Clients send as fast as they go; PostgreSQL has the messages, and the server has heard them back.",
-		x:   axis{"bytes a message", "bytes a message", "the bytes", chart.Log}, y: axis{label: "server CPU a message"},
+		x:   axis{"bytes a message", "bytes a message", "byte", chart.Linear}, y: axis{label: "server CPU a message"},
 		lines: []line{{name: "a message", series: ingest, figure: "CPU a message, server"}},
 	},
 }

@@ -22,7 +22,9 @@ var quoted = []string{"p50", "p90", "p99", "p99.9", "longest"}
 // markdown writes the page. A note is put in if there is one.
 func (r *Results) markdown(notes fs.FS) ([]byte, error) {
 	var out strings.Builder
-	r.introduction(&out)
+	if err := r.introduction(&out); err != nil {
+		return nil, err
+	}
 	if err := note(&out, notes, headline); err != nil {
 		return nil, err
 	}
@@ -50,11 +52,14 @@ func (r *Results) markdown(notes fs.FS) ([]byte, error) {
 }
 
 // introduction writes all that stands above the charts.
-func (r *Results) introduction(out *strings.Builder) {
+func (r *Results) introduction(out *strings.Builder) error {
 	m := r.About.Machine
 	fmt.Fprintf(out, "# Benchmarks\n\n%s, measured on %s. `%s` makes this page again, with the charts and `%s`;\n"+
 		"notes in `%s/` stay. Generated: edit the notes, not the page.\n",
 		r.About.Server, r.About.Date, r.About.Command, resultsFile, notesFolder)
+	if r.About.Planned > 0 {
+		fmt.Fprintf(out, "\n**The suite was interrupted after %d of %d runs.**\n", len(r.Runs), r.About.Planned)
+	}
 	if r.About.Quick {
 		out.WriteString("\n**A quick run: everything is so small that the figures mean nothing.**\n")
 	}
@@ -73,9 +78,9 @@ func (r *Results) introduction(out *strings.Builder) {
 		fmt.Fprintf(out, "| %s | %s |\n", line[0], line[1])
 	}
 	out.WriteString("\n## In short\n\nThe median of several runs, with the least and the most. The floor is what this machine asks for " +
-		"prepared frames and\n`write`, without a server. More deliveries than the floor's are no wonder: a server that is behind " +
+		"prepared frames and\n`send`, without a server. More deliveries than the floor's are no wonder: a server that is behind " +
 		"sends many by one write.\n\n")
-	r.table(out)
+	return r.table(out)
 }
 
 // list writes the runs about which there is something to tell.

@@ -105,6 +105,7 @@ func (z sizes) headline() []step {
 	row := func(series string, clients int, m bench.Measurement) step {
 		return newStep(headline, series, clients, m)
 	}
+	guests := max(z.clients/5, 1)
 	return []step{
 		z.floor(headline, floor, z.clients, z.few, z.time),
 		z.floor(headline, floorMany, z.many, z.few/5, z.time/4),
@@ -116,8 +117,8 @@ func (z sizes) headline() []step {
 		row(latency, z.clients, &bench.Latency{Clients: z.clients, Rate: 20, Time: z.time, Bytes: 100}),
 		row(ingest, senders(z), &bench.Ingest{Senders: senders(z), Messages: z.sent, Write: 1, Bytes: 100}),
 		row(channels, z.listeners, &bench.Channels{Channels: z.listeners, Each: 1, Messages: 2 * z.listeners, Burst: 50, Bytes: 100}),
-		row(churn, z.clients, &bench.Churn{
-			Clients: z.clients, Guests: max(z.clients/5, 1), Leave: max(z.clients/10, 1), Rate: 20, Time: z.time, Bytes: 100,
+		row(churn, z.clients+guests, &bench.Churn{
+			Clients: z.clients, Guests: guests, Leave: max(z.clients/10, 1), Rate: 20, Time: z.time, Bytes: 100,
 		}),
 		row(slow, z.clients, &bench.Slow{
 			Clients: max(z.clients/2, 2), Deaf: max(z.clients/50, 1), Messages: z.deaf, Burst: 50, Bytes: 7000,
@@ -193,7 +194,7 @@ func (z sizes) sizesAt() (steps []step) {
 		steps = append(steps,
 			newStep(size, singles, z.clients, &bench.Fanout{Clients: z.clients, Messages: max(messages/4, 1), Burst: 1, Bytes: n}),
 			newStep(size, bursts, z.clients, &bench.Fanout{Clients: z.clients, Messages: messages, Burst: 50, Bytes: n}),
-			newStep(sent, ingest, senders(z), &bench.Ingest{Senders: senders(z), Messages: max(100*z.sent/n, 1), Write: 1, Bytes: n}))
+			newStep(sent, ingest, senders(z), &bench.Ingest{Senders: senders(z), Messages: max(400*z.sent/n, 1), Write: 1, Bytes: n}))
 	}
 	return steps
 }
@@ -210,12 +211,12 @@ func newStep(group, series string, clients int, m bench.Measurement) step {
 }
 
 // run is the step's run before it was made.
-func (s step) run() (Run, error) {
-	settings, err := json.Marshal(s.measurement)
-	if err != nil {
-		return Run{}, fmt.Errorf("suite: settings of %s: %w", s.name, err)
+func (s step) run() (run Run, err error) {
+	run = Run{Group: s.group, Series: s.series, Name: s.name}
+	if run.Settings, err = json.Marshal(s.measurement); err != nil {
+		return run, fmt.Errorf("settings: %w", err)
 	}
-	return Run{Group: s.group, Series: s.series, Name: s.name, Settings: settings}, nil
+	return run, nil
 }
 
 // grouped writes a count as people do: 10,000.

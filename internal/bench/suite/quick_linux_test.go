@@ -79,7 +79,7 @@ func TestQuick(t *testing.T) {
 	if told != 1000 || stops == 0 || r.About.Machine.PostgreSQL == "" || r.About.Machine.OpenFiles == 0 {
 		t.Errorf("told of %d runs in 1000, %d servers stopped, %+v", told, stops, r.About.Machine)
 	}
-	for _, row := range quick.rows() {
+	for _, row := range rows {
 		if values, _ := r.values(headline, row.series, row.figure); len(values) != quick.times {
 			t.Errorf("%s: %d values of %q", row.what, len(values), row.figure)
 		}

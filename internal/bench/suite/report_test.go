@@ -183,6 +183,37 @@ func TestReportAgain(t *testing.T) {
 	}
 }
 
+// TestLabels draws results of other sizes than those of today's plan. Rows without runs are left out.
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	run := func(series, settings string) Run {
+		return Run{Group: headline, Series: series, Settings: []byte(settings)}
+	}
+	r := &Results{Runs: []Run{
+		run(singles, `{"Clients":777,"Messages":3333,"Burst":1}`),
+		run(bursts, `{"Clients":777,"Messages":3333}`),
+		run(latency, `{"Clients":55,"Rate":6,"OwnChannels":true}`),
+	}}
+	var out strings.Builder
+	if err := r.table(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `| what | measured | floor | to the floor |
+|---|--:|--:|--:|
+| 777 clients, 3,333 single NOTIFYs: deliveries | – | – |  |
+| 777 clients, 3,333 NOTIFYs in bursts of ?: deliveries | – | – |  |
+| 55 clients, 6 NOTIFYs a second: latency, p50 | – | – |  |
+| the same: latency, p99 | – | – |  |
+| the same: server CPU a delivery | – | – |  |
+`
+	if diff := gocmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := (&Results{Runs: []Run{run(singles, `7`)}}).table(&out); err == nil {
+		t.Error("no error for settings that are none")
+	}
+}
+
 func TestLoadFaults(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,8 +14,11 @@ import (
 	"pgws/internal/bench"
 )
 
-// resultsFile is what the report is drawn from.
-const resultsFile = "results.json"
+// The report is the page, with the charts; it is drawn from the results.
+const (
+	resultsFile = "results.json"
+	pageFile    = "README.md"
+)
 
 // Results are all that a suite has found.
 type Results struct {
@@ -27,6 +32,7 @@ type About struct {
 	Command string  `json:"command"`
 	Date    string  `json:"date"`
 	Quick   bool    `json:"quick,omitempty"`
+	Planned int     `json:"planned,omitempty"` // runs, when the suite was interrupted before the last
 	Machine Machine `json:"machine"`
 }
 
@@ -54,9 +60,39 @@ func Load(dir string) (*Results, error) {
 	return &r, nil
 }
 
+// mayReplace says whether a report may be written into a folder. It replaces a report, never a page that is none; and a
+// quick one, which says nothing, does not replace one that took long.
+func mayReplace(dir string, quick bool) error {
+	old, err := Load(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		page := filepath.Join(dir, pageFile)
+		switch _, err := os.Lstat(page); {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return fmt.Errorf("suite: a report there before: %w", err)
+		}
+		return fmt.Errorf("suite: %s is not of a report, since no %s is beside it: it is not replaced", page, resultsFile)
+	}
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, resultsFile)
+	if len(old.Runs) == 0 {
+		return fmt.Errorf("suite: %s has no runs and so is not of a report: it is not replaced", name)
+	}
+	if quick && !old.About.Quick {
+		return fmt.Errorf("suite: %s is of a full report: a quick one does not replace it", name)
+	}
+	return nil
+}
+
 // Write writes the results into a folder, and the report that is drawn from them: README.md and the charts. Notes that
 // people have written there, in the folder notes, go into the page.
 func (r *Results) Write(dir string) error {
+	if err := mayReplace(dir, r.About.Quick); err != nil {
+		return err
+	}
 	raw, err := r.encode()
 	if err != nil {
 		return fmt.Errorf("suite: results: %w", err)
@@ -66,7 +102,7 @@ func (r *Results) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{resultsFile: raw, "README.md": page}
+	files := map[string][]byte{resultsFile: raw, pageFile: page}
 	for _, f := range figures {
 		if c := f.draw(r); len(c.Series) > 0 {
 			files[f.file+".svg"] = c.SVG()
@@ -75,8 +111,9 @@ func (r *Results) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // The report is for everyone, as all of docs is.
 		return fmt.Errorf("suite: %w", err)
 	}
-	for name, content := range files {
-		err := os.WriteFile(filepath.Join(dir, name), content, 0o644) //nolint:gosec // The same.
+	// The results come first: by them the page is known as ours when the rest could not be written.
+	for _, name := range append([]string{resultsFile}, slices.Sorted(maps.Keys(files))...) {
+		err := os.WriteFile(filepath.Join(dir, name), files[name], 0o644) //nolint:gosec // The same.
 		if err != nil {
 			return fmt.Errorf("suite: %w", err)
 		}

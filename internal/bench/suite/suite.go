@@ -4,6 +4,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ const runTimeout = 2 * time.Minute
 
 // A Suite measures a server and reports.
 type Suite struct {
-	// Dir is where the report goes.
+	// Dir is where the report goes. One that is there is replaced, unless this one is quick and that one is not.
 	Dir string
 	// Quick makes everything so small that the figures mean nothing: it shows that all runs.
 	Quick bool
@@ -34,22 +35,42 @@ type Suite struct {
 	Progress func(run, runs int, name string)
 }
 
-// Run measures everything and writes the report. A run that fails is reported, there and by an error at the end, and
-// does not keep the others from being made. When there is no server to measure, or the context ends, nothing is written.
+// Run measures everything and writes the report. A run that fails, or that gets no server, is reported, there and by an
+// error at the end, and does not keep the others from being made. When the context ends, the report has the runs before.
+// Nothing is written when there was no server for any run, nor measured when the report may not be written.
 func (s *Suite) Run(ctx context.Context) error {
+	if err := mayReplace(s.Dir, s.Quick); err != nil {
+		return err
+	}
 	results := &Results{About: About{
 		Server: s.Server, Command: s.Command, Date: s.Date.Format(time.DateOnly), Quick: s.Quick, Machine: thisMachine(),
 	}}
+	var missing error // why there was no server, the first time
+	served := false
 	steps := plan(s.Quick)
 	for i, step := range steps {
 		if s.Progress != nil {
 			s.Progress(i+1, len(steps), step.name)
 		}
 		run, err := s.run(ctx, step, &results.About.Machine)
-		if err != nil {
-			return err
+		switch {
+		case err != nil && ctx.Err() != nil:
+			err = errors.Join(context.Cause(ctx), err)
+			if !served {
+				return err
+			}
+			results.About.Planned = len(steps)
+			return errors.Join(err, results.Write(s.Dir))
+		case err != nil:
+			run.LeftOut, run.Error = "", oneLine(err)
+			missing = cmp.Or(missing, fmt.Errorf("suite: %s: %w", step.name, err))
+		case run.LeftOut == "" && needsServer(step.measurement):
+			served = true
 		}
 		results.Runs = append(results.Runs, run)
+	}
+	if missing != nil && !served {
+		return missing
 	}
 	if err := results.Write(s.Dir); err != nil {
 		return err
@@ -57,7 +78,7 @@ func (s *Suite) Run(ctx context.Context) error {
 	return results.failure()
 }
 
-// run makes one run on a server of its own. Its error is one that concerns all runs.
+// run makes one run on a server of its own. Its error is that there was no server, or that the context has ended.
 func (s *Suite) run(ctx context.Context, step step, machine *Machine) (Run, error) {
 	run, err := step.run()
 	if err != nil {
@@ -69,7 +90,7 @@ func (s *Suite) run(ctx context.Context, step step, machine *Machine) (Run, erro
 	}
 	target, stop, err := s.server(ctx, step.measurement)
 	if err != nil {
-		return run, fmt.Errorf("suite: a server for %s: %w", step.name, err)
+		return run, fmt.Errorf("start a server: %w", err)
 	}
 	if machine.PostgreSQL == "" && target.Database != "" {
 		if machine.PostgreSQL, err = postgresVersion(ctx, target.Database); err != nil {
@@ -82,22 +103,31 @@ func (s *Suite) run(ctx context.Context, step step, machine *Machine) (Run, erro
 	}
 	run.Report, err = measure(ctx, step.measurement, target)
 	err = errors.Join(err, stop())
-	if ctx.Err() != nil {
-		return run, errors.Join(context.Cause(ctx), err)
+	if err != nil && ctx.Err() != nil {
+		return run, err
 	}
 	if err != nil {
-		run.Report, run.Error = nil, strings.ReplaceAll(err.Error(), "\n", "; ")
+		run.Report, run.Error = nil, oneLine(err)
 	}
 	return run, nil
 }
 
-// server is what a measurement measures. The floor is this machine's.
+// server is what a measurement measures.
 func (s *Suite) server(ctx context.Context, m bench.Measurement) (*bench.Target, func() error, error) {
-	if _, ok := m.(*bench.Floor); ok {
+	if !needsServer(m) {
 		return &bench.Target{}, func() error { return nil }, nil
 	}
 	return s.Fresh(ctx)
 }
+
+// needsServer is true for all but the floor, which is this machine's.
+func needsServer(m bench.Measurement) bool {
+	_, isFloor := m.(*bench.Floor)
+	return !isFloor
+}
+
+// oneLine is how an error stands in a list.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 func measure(ctx context.Context, m bench.Measurement, t *bench.Target) (*bench.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)

@@ -3,7 +3,9 @@ package suite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +44,114 @@ func TestRunFaults(t *testing.T) {
 	}
 }
 
-// TestNothingToMeasure has nothing to go on with.
+// TestOneServerFails has one server that does not start. All other runs are made.
+func TestOneServerFails(t *testing.T) {
+	t.Parallel()
+	dir, starts := t.TempDir(), 0
+	missing := errors.New("no server\nthis time")
+	s := &Suite{Dir: dir, Quick: true, Fresh: func(ctx context.Context) (*bench.Target, func() error, error) {
+		if starts++; starts == 2 {
+			return nil, nil, missing
+		}
+		return nowhere(ctx)
+	}}
+	err := s.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "start a server: no server; this time") {
+		t.Errorf("error %v", err)
+	}
+	r, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for _, run := range r.Runs {
+		if strings.Contains(run.Error, "this time") {
+			failed++
+		}
+	}
+	if page := read(t, dir, pageFile); failed != 1 || strings.Contains(page, "interrupted") || len(r.Runs) != len(plan(true)) {
+		t.Errorf("%d of %d runs had no server", failed, len(r.Runs))
+	}
+}
+
+// TestInterrupted has a report of the runs before the one during which the context ended.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	dir, enough, begun := t.TempDir(), errors.New("enough"), 0
+	s := &Suite{
+		Dir: dir, Quick: true, Progress: func(run, _ int, _ string) { begun = run },
+		Fresh: func(ctx context.Context) (*bench.Target, func() error, error) {
+			if begun > 7 {
+				interrupt(enough)
+			}
+			return nowhere(ctx)
+		},
+	}
+	if err := s.Run(ctx); !errors.Is(err, enough) {
+		t.Errorf("error %v", err)
+	}
+	r, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Runs) != begun-1 || r.Runs[0].Report == nil {
+		t.Errorf("%d runs of %d that were begun, %+v", len(r.Runs), begun, r.Runs[0])
+	}
+	for range 2 { // as it was written, and as it is drawn again
+		want := fmt.Sprintf("\n**The suite was interrupted after %d of %d runs.**\n", len(r.Runs), len(plan(true)))
+		if page := read(t, dir, pageFile); !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+		if err := r.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestNotReplaced has folders in which there is something that a report must not replace.
+func TestNotReplaced(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		files map[string]string
+		about About
+		want  string
+	}{
+		"another page": {files: map[string]string{pageFile: "mine"}, want: pageFile},
+		"other results": {
+			files: map[string]string{pageFile: "mine", resultsFile: `{"mine": true}`}, want: resultsFile,
+		},
+		"a full report": {
+			files: map[string]string{pageFile: "it", resultsFile: `{"runs": [{"name": "it"}]}`}, about: About{Quick: true}, want: "full report",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for name, content := range c.files {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := &Suite{Dir: dir, Quick: true, Progress: func(int, int, string) { t.Error("a run") }, Fresh: nowhere}
+			for what, err := range map[string]error{"run": s.Run(t.Context()), "write": (&Results{About: c.about}).Write(dir)} {
+				if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: error %v", what, err)
+				}
+			}
+			for name, content := range c.files {
+				if got := read(t, dir, name); got != content {
+					t.Errorf("%s: %s", name, got)
+				}
+			}
+			if entries, err := os.ReadDir(dir); len(entries) != len(c.files) || err != nil {
+				t.Errorf("files %v, error %v", entries, err)
+			}
+		})
+	}
+}
+
+// TestNothingToMeasure has no server for any run, or not for long enough. What is there stays.
 func TestNothingToMeasure(t *testing.T) {
 	t.Parallel()
 	missing := errors.New("no server today")
@@ -89,6 +198,16 @@ func TestTooFewFiles(t *testing.T) {
 		run, err := s.run(t.Context(), hungry, &Machine{OpenFiles: c.ours})
 		if err != nil || run.Error != "" || !strings.Contains(run.LeftOut, c.want) {
 			t.Errorf("%s: error %v, %+v", name, err, run)
+		}
+	}
+}
+
+// TestPlanFiles checks that the runs in which some clients are extra count these too.
+func TestPlanFiles(t *testing.T) {
+	t.Parallel()
+	for _, step := range plan(false) {
+		if m, ok := step.measurement.(*bench.Churn); ok && step.files < m.Clients+m.Guests+spareFiles {
+			t.Errorf("%s: %d files", step.name, step.files)
 		}
 	}
 }
