@@ -23,17 +23,16 @@ type Session struct {
 	transport Transport
 	writer    int // which of the hub's writers looks after it
 
-	mu       sync.Mutex
-	cursors  []*cursor
-	control  []byte // frames that go before the next publication
-	farewell []byte // the frame after the last publication
-	until    uint64 // once last: the position of the last publication
-	ended    chan struct{}
-	held     bool // until Start nothing is written
-	writing  bool // somebody holds the right to write and will look again
-	lagging  bool // too far behind: what is left of its channels is not written
-	last     bool // End was called: the session hears nothing new
-	over     bool // nothing is written any more
+	mu      sync.Mutex
+	cursors []*cursor
+	control []byte // frames that go before the next publication; once last, after all
+	until   uint64 // once last: the position of the last publication
+	ended   chan struct{}
+	held    bool // until Start nothing is written
+	writing bool // somebody holds the right to write and will look again
+	lagging bool // too far behind: what is left of its channels is not written
+	last    bool // End was called: the session hears nothing new
+	over    bool // nothing is written any more
 }
 
 // A cursor is a session's place in one log. Its place is guarded by the
@@ -113,7 +112,7 @@ func (s *Session) End(frame []byte) <-chan struct{} {
 	}
 	s.last = true
 	s.until = s.hub.visible.Load()
-	s.farewell = frame
+	s.control = append(s.control, frame...)
 	s.leave()
 	if s.lagging {
 		s.cursors = nil
@@ -133,7 +132,7 @@ func (s *Session) Detach() {
 // finish and leave are called with the lock held.
 func (s *Session) finish() {
 	s.leave()
-	s.cursors, s.control, s.farewell = nil, nil, nil
+	s.cursors, s.control = nil, nil
 	if !s.over && s.ended != nil {
 		close(s.ended)
 	}
@@ -210,9 +209,8 @@ func (s *Session) gather(v *vector) bool {
 	if s.over {
 		return false
 	}
-	if len(s.control) > 0 {
-		v.add(s.control)
-		s.control = nil
+	if !s.last {
+		s.gatherControl(v)
 	}
 	switch len(s.cursors) {
 	case 0:
@@ -221,15 +219,20 @@ func (s *Session) gather(v *vector) bool {
 	default:
 		s.merge(v)
 	}
-	if s.last && !v.full() { // All that comes before the farewell is in v.
-		if s.farewell == nil && v.size == 0 {
+	if s.last && !v.full() { // The last publication has been gathered.
+		s.gatherControl(v)
+		if v.size == 0 {
 			s.finish()
-		} else if s.farewell != nil {
-			v.add(s.farewell)
-			s.farewell = nil
 		}
 	}
 	return v.size > 0
+}
+
+func (s *Session) gatherControl(v *vector) {
+	if len(s.control) > 0 {
+		v.add(s.control)
+		s.control = nil
+	}
 }
 
 // follow adds the runs before the cursor, each as a whole. A run is flushed as a
