@@ -120,7 +120,7 @@ func serverOf(t *testing.T, p *program) int {
 	check(t, err)
 	for _, task := range tasks {
 		children, _ := os.ReadFile(task) // A thread that has ended has none.
-		for _, child := range strings.FieldsSeq(string(children)) {
+		for child := range strings.FieldsSeq(string(children)) {
 			command, _ := os.ReadFile("/proc/" + child + "/cmdline")
 			if strings.HasSuffix(string(command), "\x00serve\x00") {
 				id, err := strconv.Atoi(child)
