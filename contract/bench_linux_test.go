@@ -149,6 +149,7 @@ func TestBenchArguments(t *testing.T) {
 		"no process":          {nil, idle, 1, "process id"},
 		"no key to sign with": {env{"PGWS_JWT_SECRET": rsaJWK(&keys().rsa.PublicKey, "")}, idle, 1, "HS256"},
 		"no secret":           {env{"PGWS_JWT_SECRET": ""}, idle, 1, "PGWS_JWT_SECRET"},
+		"JSON of the suite":   {nil, []string{"suite", "--json", "--dir=" + t.TempDir()}, 1, "results.json"},
 		"nothing to draw":     {nil, []string{"suite", "--draw", "--dir=" + t.TempDir()}, 1, "results.json"},
 	}
 	for name, c := range cases {

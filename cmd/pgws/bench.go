@@ -129,6 +129,9 @@ type suiteCommand struct {
 }
 
 func (s *suiteCommand) run(ctx context.Context, c *benchCommand) error {
+	if c.JSON {
+		return errors.New("the suite prints no JSON: it writes results.json beside its report")
+	}
 	if s.Draw {
 		results, err := suite.Load(s.Dir)
 		if err != nil {
@@ -143,6 +146,7 @@ func (s *suiteCommand) run(ctx context.Context, c *benchCommand) error {
 	bar := newBar(os.Stderr)
 	err := (&suite.Suite{
 		Dir:      s.Dir,
+		Timeout:  c.Timeout,
 		Quick:    s.Quick,
 		Server:   server,
 		Command:  strings.Join(append([]string{"pgws"}, os.Args[1:]...), " "),

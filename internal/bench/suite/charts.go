@@ -85,7 +85,7 @@ var figures = []*figure{
 	},
 	{
 		file: "latency", title: "Latency percentiles", group: latency, curves: true,
-		how: "From just before the NOTIFY until a client has read it, at a steady rate, 100 bytes each.",
+		how: "From when the NOTIFY is due until a client has read it, at a steady rate, 100 bytes each.",
 		x:   axis{label: "part of the deliveries that took no longer", scale: chart.Quantile},
 		y:   axis{figure: "latency", label: "latency", scale: chart.Log},
 	},

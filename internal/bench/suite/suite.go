@@ -14,8 +14,8 @@ import (
 	"pgws/internal/bench"
 )
 
-// runTimeout is longer than any measurement of the plan takes. Only one that hangs meets it.
-const runTimeout = 2 * time.Minute
+// DefaultTimeout is longer than any measurement of the plan takes. Only one that hangs meets it.
+const DefaultTimeout = 2 * time.Minute
 
 // A Suite measures a server and reports.
 type Suite struct {
@@ -23,6 +23,8 @@ type Suite struct {
 	Dir string
 	// Quick makes everything so small that the figures mean nothing: it shows that all runs.
 	Quick bool
+	// Timeout is how long one run may take; 0 means DefaultTimeout.
+	Timeout time.Duration
 	// Server says what is measured, such as "pgws 1.4.0".
 	Server string
 	// Command is how to repeat it.
@@ -101,7 +103,7 @@ func (s *Suite) run(ctx context.Context, step step, machine *Machine) (Run, erro
 		run.LeftOut = fmt.Sprintf("it needs %d open files, and the server may have %d", step.files, files)
 		return run, stop()
 	}
-	run.Report, err = measure(ctx, step.measurement, target)
+	run.Report, err = s.measure(ctx, step.measurement, target)
 	err = errors.Join(err, stop())
 	if err != nil && ctx.Err() != nil {
 		return run, err
@@ -129,8 +131,8 @@ func needsServer(m bench.Measurement) bool {
 // oneLine is how an error stands in a list.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-func measure(ctx context.Context, m bench.Measurement, t *bench.Target) (*bench.Report, error) {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+func (s *Suite) measure(ctx context.Context, m bench.Measurement, t *bench.Target) (*bench.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, DefaultTimeout))
 	defer cancel()
 	return m.Measure(ctx, t)
 }
