@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"pgws/internal/app"
@@ -31,9 +32,32 @@ type Options struct {
 	DatabaseURI string
 	// Secret verifies tokens (PGWS_JWT_SECRET); required.
 	Secret string
+	// SecretFallback is a second secret, whose tokens are good too
+	// (PGWS_JWT_SECRET_FALLBACK).
+	SecretFallback string
+	// Audience and Issuer are what tokens must have (PGWS_JWT_AUDIENCE,
+	// PGWS_JWT_ISSUER).
+	Audience, Issuer string
+	// Leeway is how much longer and earlier tokens are good (PGWS_JWT_LEEWAY).
+	Leeway time.Duration
+	// ClaimMode and ClaimChannels are where tokens have their mode and channels
+	// (PGWS_CLAIM_MODE, PGWS_CLAIM_CHANNELS).
+	ClaimMode, ClaimChannels string
+	// DefaultMode is that of tokens without one (PGWS_DEFAULT_MODE).
+	DefaultMode string
 	// RequireChannels is the strict mode (PGWS_REQUIRE_CHANNELS): a token without
 	// channels opens none.
 	RequireChannels bool
+	// ChannelPatterns allows patterns as channels of a token (PGWS_CHANNEL_PATTERNS).
+	ChannelPatterns bool
+	// NoTokenInPath refuses tokens in the address (PGWS_TOKEN_IN_PATH=False).
+	NoTokenInPath bool
+	// TokenCookie is the name of a cookie that may hold the token
+	// (PGWS_TOKEN_COOKIE); it needs AllowedOrigins.
+	TokenCookie string
+	// AllowedOrigins are those of the pages that may connect, none means any
+	// (PGWS_ALLOWED_ORIGINS).
+	AllowedOrigins []string
 	// ListenChannel is the database channel (PGWS_LISTEN_CHANNEL).
 	ListenChannel string
 	// MetaChannel is told of each connection opened (PGWS_META_CHANNEL).
@@ -48,14 +72,23 @@ type Options struct {
 	Retries int
 	// MaxMessageBytes bounds a client's message (PGWS_MAX_MESSAGE_BYTES).
 	MaxMessageBytes int
+	// MessageRate is how many messages a second one client may send
+	// (PGWS_MESSAGE_RATE).
+	MessageRate int
 	// QueueBytes bounds what waits for PostgreSQL (PGWS_QUEUE_BYTES).
 	QueueBytes int
 	// MaxLagBytes is how far a client may fall behind (PGWS_MAX_LAG_BYTES).
 	MaxLagBytes int
+	// HistoryBytes is how much is kept for clients that come back
+	// (PGWS_HISTORY_BYTES); 1 keeps nothing.
+	HistoryBytes int
 	// WriteTimeout is how long a write to a client may stall (PGWS_WRITE_TIMEOUT).
 	WriteTimeout time.Duration
 	// WriteInterval is the least time between two rounds of writing (PGWS_WRITE_INTERVAL).
 	WriteInterval time.Duration
+	// CompressMinBytes is the shortest message that is compressed
+	// (PGWS_COMPRESS_MIN_BYTES); with 1 << 30 none is.
+	CompressMinBytes int
 	// AdminAddress is where /live, /ready and /metrics are served (PGWS_ADMIN_ADDR).
 	AdminAddress string
 	// Log is told what happens; nil means slog.Default. No token is ever logged.
@@ -90,11 +123,19 @@ func New(o Options) (*Server, error) {
 // values are the options as the variables they stand for.
 func (o *Options) values() map[string]string {
 	values := map[string]string{
-		"PGWS_DB_URI":         o.DatabaseURI,
-		"PGWS_JWT_SECRET":     o.Secret,
-		"PGWS_LISTEN_CHANNEL": o.ListenChannel,
-		"PGWS_META_CHANNEL":   o.MetaChannel,
-		"PGWS_ADMIN_ADDR":     o.AdminAddress,
+		"PGWS_DB_URI":              o.DatabaseURI,
+		"PGWS_JWT_SECRET":          o.Secret,
+		"PGWS_JWT_SECRET_FALLBACK": o.SecretFallback,
+		"PGWS_JWT_AUDIENCE":        o.Audience,
+		"PGWS_JWT_ISSUER":          o.Issuer,
+		"PGWS_CLAIM_MODE":          o.ClaimMode,
+		"PGWS_CLAIM_CHANNELS":      o.ClaimChannels,
+		"PGWS_DEFAULT_MODE":        o.DefaultMode,
+		"PGWS_TOKEN_COOKIE":        o.TokenCookie,
+		"PGWS_ALLOWED_ORIGINS":     strings.Join(o.AllowedOrigins, " "),
+		"PGWS_LISTEN_CHANNEL":      o.ListenChannel,
+		"PGWS_META_CHANNEL":        o.MetaChannel,
+		"PGWS_ADMIN_ADDR":          o.AdminAddress,
 	}
 	for name, number := range map[string]int{
 		"PGWS_CHECK_LISTENER_INTERVAL": int(o.CheckInterval.Milliseconds()),
@@ -103,19 +144,30 @@ func (o *Options) values() map[string]string {
 		"PGWS_MAX_MESSAGE_BYTES":       o.MaxMessageBytes,
 		"PGWS_QUEUE_BYTES":             o.QueueBytes,
 		"PGWS_MAX_LAG_BYTES":           o.MaxLagBytes,
+		"PGWS_MESSAGE_RATE":            o.MessageRate,
+		"PGWS_HISTORY_BYTES":           o.HistoryBytes,
+		"PGWS_COMPRESS_MIN_BYTES":      o.CompressMinBytes,
 	} {
 		if number != 0 {
 			values[name] = strconv.Itoa(number)
 		}
 	}
-	if o.RequireChannels {
-		values["PGWS_REQUIRE_CHANNELS"] = "True"
+	for name, set := range map[string]bool{"PGWS_REQUIRE_CHANNELS": o.RequireChannels, "PGWS_CHANNEL_PATTERNS": o.ChannelPatterns} {
+		if set {
+			values[name] = "True"
+		}
 	}
-	if o.WriteTimeout != 0 {
-		values["PGWS_WRITE_TIMEOUT"] = o.WriteTimeout.String()
+	if o.NoTokenInPath {
+		values["PGWS_TOKEN_IN_PATH"] = "False"
 	}
-	if o.WriteInterval != 0 {
-		values["PGWS_WRITE_INTERVAL"] = o.WriteInterval.String()
+	for name, d := range map[string]time.Duration{
+		"PGWS_JWT_LEEWAY":     o.Leeway,
+		"PGWS_WRITE_TIMEOUT":  o.WriteTimeout,
+		"PGWS_WRITE_INTERVAL": o.WriteInterval,
+	} {
+		if d != 0 {
+			values[name] = d.String()
+		}
 	}
 	return values
 }

@@ -3,9 +3,11 @@ package pgws_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,10 +40,16 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestEveryOptionCounts sets each number to something no setting allows: one
-// that is not handed on would go unnoticed.
+// TestEveryOptionCounts sets each option to something that no setting allows, or at
+// least to something: one that is not handed on would go unnoticed.
 func TestEveryOptionCounts(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("x", 64)
+	wrong := map[string]string{ // Of options that are texts.
+		"DatabaseURI": "postgres://[::1/", "Secret": "short", "SecretFallback": "short", "ClaimMode": "mode", "ClaimChannels": "channels", "DefaultMode": "x",
+		"ListenChannel": long, "TokenCookie": "a b", "AdminAddress": "x",
+	}
+	free := []string{"Audience", "Issuer", "MetaChannel"} // Of which each value is allowed.
 	options := reflect.TypeFor[pgws.Options]()
 	for i := range options.NumField() {
 		field := options.Field(i)
@@ -49,15 +57,34 @@ func TestEveryOptionCounts(t *testing.T) {
 			t.Parallel()
 			o := pgws.Options{DatabaseURI: "host=x", Secret: secret, Log: slog.New(slog.DiscardHandler)}
 			value := reflect.ValueOf(&o).Elem().Field(i)
+			before, want := o.Values(), ""
 			switch field.Type {
 			case reflect.TypeFor[int]():
 				value.SetInt(-7)
+				want = "-7"
 			case reflect.TypeFor[time.Duration]():
 				value.SetInt(int64(-7 * time.Millisecond))
+				want = "-7"
+			case reflect.TypeFor[bool]():
+				value.SetBool(true)
+			case reflect.TypeFor[[]string]():
+				value.Set(reflect.ValueOf([]string{"https://a", "https://b/"}))
+				want = "https://b/"
+			case reflect.TypeFor[string]():
+				value.SetString(long)
+				if text, ok := wrong[field.Name]; ok {
+					value.SetString(text)
+					want = "PGWS_"
+				} else if !slices.Contains(free, field.Name) {
+					t.Fatal("an option that this test does not know")
+				}
 			default:
-				return
+				return // Log.
 			}
-			if _, err := pgws.New(o); err == nil || !strings.Contains(err.Error(), "-7") {
+			if maps.Equal(before, o.Values()) {
+				t.Error("is not handed on")
+			}
+			if _, err := pgws.New(o); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -3,6 +3,7 @@ package contract_test
 import (
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -79,6 +80,23 @@ func TestBadSettings(t *testing.T) {
 		"a certificate that is a key":   {env{"PGWS_CERTIFICATE_FILE": key, "PGWS_KEY_FILE": key}, named("PGWS_CERTIFICATE_FILE")},
 		"a folder that is missing":      {env{"PGWS_ROOT_PATH": missing}, named("PGWS_ROOT_PATH")},
 		"strict mode: perhaps":          {env{"PGWS_REQUIRE_CHANNELS": "perhaps"}, named("PGWS_REQUIRE_CHANNELS")},
+		"fallback: short":               {env{"PGWS_JWT_SECRET_FALLBACK": "short"}, named("PGWS_JWT_SECRET_FALLBACK")},
+		"fallback: not base64":          {env{"PGWS_JWT_SECRET": base64URL([]byte(secret)), "PGWS_JWT_SECRET_BASE64": "True", "PGWS_JWT_SECRET_FALLBACK": "*"}, named("PGWS_JWT_SECRET_FALLBACK")},
+		"fallback: a file is missing":   {env{"PGWS_JWT_SECRET_FALLBACK": "@" + missing}, named("PGWS_JWT_SECRET_FALLBACK")},
+		"fallback: a set that is away":  {env{"PGWS_JWT_SECRET_FALLBACK": "http://127.0.0.1:1/keys?pass=word-of-the-set"}, []string{"PGWS_JWT_SECRET", "fallback"}},
+		"leeway: two hours":             {env{"PGWS_JWT_LEEWAY": "2h"}, named("PGWS_JWT_LEEWAY")},
+		"a mode's claim, no path":       {env{"PGWS_CLAIM_MODE": "mode"}, named("PGWS_CLAIM_MODE")},
+		"the channels' claim, no path":  {env{"PGWS_CLAIM_CHANNELS": "$.groups[*]"}, named("PGWS_CLAIM_CHANNELS")},
+		"a default mode that is none":   {env{"PGWS_DEFAULT_MODE": "x"}, named("PGWS_DEFAULT_MODE")},
+		"patterns: perhaps":             {env{"PGWS_CHANNEL_PATTERNS": "perhaps"}, named("PGWS_CHANNEL_PATTERNS")},
+		"token in the path: never":      {env{"PGWS_TOKEN_IN_PATH": "never"}, named("PGWS_TOKEN_IN_PATH")},
+		"a cookie without origins":      {env{"PGWS_TOKEN_COOKIE": "token"}, []string{"PGWS_TOKEN_COOKIE", "PGWS_ALLOWED_ORIGINS"}},
+		"a cookie's name that is none":  {env{"PGWS_TOKEN_COOKIE": "a b", "PGWS_ALLOWED_ORIGINS": "https://a"}, named("PGWS_TOKEN_COOKIE")},
+		"an origin with a path":         {env{"PGWS_ALLOWED_ORIGINS": "https://a, https://b/"}, named("PGWS_ALLOWED_ORIGINS")},
+		"any origin":                    {env{"PGWS_ALLOWED_ORIGINS": "*"}, named("PGWS_ALLOWED_ORIGINS")},
+		"a rate of none":                {env{"PGWS_MESSAGE_RATE": "0"}, named("PGWS_MESSAGE_RATE")},
+		"a history of no unit":          {env{"PGWS_HISTORY_BYTES": "all"}, named("PGWS_HISTORY_BYTES")},
+		"a least size below none":       {env{"PGWS_COMPRESS_MIN_BYTES": "-1"}, named("PGWS_COMPRESS_MIN_BYTES")},
 		"an admin address without port": {env{"PGWS_ADMIN_ADDR": "127.0.0.1"}, named("PGWS_ADMIN_ADDR")},
 		"a size below one":              {env{"PGWS_MAX_MESSAGE_BYTES": "0"}, named("PGWS_MAX_MESSAGE_BYTES")},
 		"a size of no unit":             {env{"PGWS_QUEUE_BYTES": "16 apples"}, named("PGWS_QUEUE_BYTES")},
@@ -102,6 +120,63 @@ func TestBadSettings(t *testing.T) {
 			for _, name := range tc.named {
 				if !strings.Contains(stderr, name) {
 					t.Errorf("%s is not named in %q", name, stderr)
+				}
+			}
+		})
+	}
+}
+
+// What the settings for tokens make of them. Each path is good, or refused with a status.
+func TestTokenSettings(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	const other = "the-secret-that-was-replaced-0123456789"
+	by := func(key, claims string) string { return jwt(`{"alg":"HS256"}`, claims, hs256([]byte(key))) }
+	const unauthorized, forbidden = http.StatusUnauthorized, http.StatusForbidden
+	cases := map[string]struct {
+		settings env
+		paths    map[string]int // 0: good
+	}{
+		"two secrets": {env{"PGWS_JWT_SECRET_FALLBACK": "@" + writeFile(t, other+"\n")}, map[string]int{
+			"/chat/" + token(anybody): 0, "/chat/" + by(other, anybody): 0, "/chat/" + by("another", anybody): unauthorized,
+		}},
+		"two secrets in base64": {env{"PGWS_JWT_SECRET": base64URL([]byte(secret)), "PGWS_JWT_SECRET_FALLBACK": base64URL([]byte(other)), "PGWS_JWT_SECRET_BASE64": "True"}, map[string]int{
+			"/chat/" + token(anybody): 0, "/chat/" + by(other, anybody): 0, "/chat/" + by(base64URL([]byte(other)), anybody): unauthorized,
+		}},
+		"audience and issuer": {env{"PGWS_JWT_AUDIENCE": "us", "PGWS_JWT_ISSUER": "them"}, map[string]int{
+			"/chat/" + token(`{"mode":"rw","aud":"us","iss":"them"}`): 0, "/chat/" + token(`{"mode":"rw","aud":["x","us"],"iss":"them"}`): 0,
+			"/chat/" + token(anybody): unauthorized, "/chat/" + token(`{"mode":"rw","aud":"us","iss":"us"}`): unauthorized, "/chat/" + token(`{"mode":"rw","aud":"them","iss":"them"}`): unauthorized,
+		}},
+		"leeway": {env{"PGWS_JWT_LEEWAY": "1h"}, map[string]int{
+			"/chat/" + token(`{"mode":"rw","exp":`+in(-600)+`}`): 0, "/chat/" + token(`{"mode":"rw","nbf":`+in(600)+`}`): 0, "/chat/" + token(`{"mode":"rw","exp":`+in(-7200)+`}`): unauthorized,
+		}},
+		"claims elsewhere": {env{"PGWS_CLAIM_MODE": "$.app.mode", "PGWS_CLAIM_CHANNELS": "$['https://x/pgws'].rooms", "PGWS_DEFAULT_MODE": "r"}, map[string]int{
+			"/" + token(`{"app":{"mode":"r"},"https://x/pgws":{"rooms":["a","b"]}}`): 0, "/a/" + token(`{"https://x/pgws":{"rooms":"a"}}`): 0,
+			"/a/" + token(`{"https://x/pgws":{"rooms":"b"}}`): forbidden, "/a/" + token(`{"mode":"r","app":{"mode":"x"}}`): forbidden, "/a/" + token(`{"app":{"mode":1}}`): unauthorized,
+		}},
+		"patterns": {env{"PGWS_CHANNEL_PATTERNS": "True", "PGWS_META_CHANNEL": "meta"}, map[string]int{
+			"/room:1/" + token(`{"mode":"r","channels":["room:*"]}`): 0, "/a:b:c/" + token(`{"mode":"r","channel":"a:**"}`): 0, "/" + token(`{"mode":"r","channels":["room:*","x"]}`): 0,
+			"/" + token(`{"mode":"r","channels":["room:*"]}`): forbidden, "/room:1:2/" + token(`{"mode":"r","channels":["room:*"]}`): forbidden,
+			"/meta/" + token(`{"mode":"r","channels":["*"]}`): forbidden, "/meta/" + token(`{"mode":"r","channels":["*","meta"]}`): 0,
+		}},
+		"no patterns": {nil, map[string]int{
+			"/room:1/" + token(`{"mode":"r","channels":["room:*"]}`): forbidden, "/room:*/" + token(`{"mode":"r","channels":["room:*"]}`): 0,
+		}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := env{"PGWS_DB_URI": uri}
+			maps.Copy(settings, tc.settings)
+			s := start(t, settings)
+			s.secrets = append(s.secrets, other)
+			for path, want := range tc.paths {
+				got := 0
+				if _, refused := s.open(t, path); refused != nil {
+					got = refused.status
+				}
+				if got != want {
+					t.Errorf("%s: status %d, want %d", path, got, want)
 				}
 			}
 		})

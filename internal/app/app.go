@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"pgws/internal/auth"
 	"pgws/internal/config"
@@ -56,7 +57,6 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.keys, err = ParseKeys(o.Config); err != nil {
 		return nil, err
 	}
-	a.keys.RequireChannels = o.Config.RequireChannels
 	if err := a.buildMessages(); err != nil {
 		return nil, err
 	}
@@ -66,21 +66,6 @@ func New(ctx context.Context, o Options) (*App, error) {
 	return a, nil
 }
 
-// ParseKeys reads the keys that the settings name.
-func ParseKeys(c *config.Config) (*auth.Keys, error) {
-	secret, fault := c.Secret, error(nil)
-	if c.SecretBase64 {
-		secret, fault = auth.DecodeBase64(secret)
-	}
-	if fault == nil {
-		var keys *auth.Keys
-		if keys, fault = auth.ParseKeys(secret); fault == nil {
-			return keys, nil
-		}
-	}
-	return nil, fmt.Errorf("PGWS_JWT_SECRET: %w", fault)
-}
-
 // buildMessages builds what a message passes on its way.
 func (a *App) buildMessages() error {
 	c := a.Config
@@ -88,7 +73,7 @@ func (a *App) buildMessages() error {
 	if err != nil {
 		return fmt.Errorf("PGWS_DB_URI: %w", err)
 	}
-	a.hub = hub.New(hub.Options{MaxLag: int64(c.MaxLagBytes), Interval: c.WriteInterval, Observer: a.observer})
+	a.hub = hub.New(hub.Options{MaxLag: int64(c.MaxLagBytes), Interval: c.WriteInterval, History: c.HistoryBytes, Observer: a.observer})
 	if c.Recorder != "" {
 		a.recorder = postgres.NewRecorder(postgres.RecorderOptions{
 			Config:     uri.ConnConfig,
@@ -118,14 +103,19 @@ func (a *App) buildMessages() error {
 		Log:           a.Log,
 	})
 	a.server = server.New(server.Options{
-		Hub:             a.hub,
-		Publisher:       a.notifier,
-		Keys:            a.keys,
-		MetaChannel:     c.MetaChannel,
-		MaxMessageBytes: c.MaxMessageBytes,
-		WriteTimeout:    c.WriteTimeout,
-		Observer:        a.observer,
-		Log:             a.Log,
+		Hub:              a.hub,
+		Publisher:        a.notifier,
+		Keys:             a.keys,
+		MetaChannel:      c.MetaChannel,
+		MaxMessageBytes:  c.MaxMessageBytes,
+		WriteTimeout:     c.WriteTimeout,
+		NoTokenInPath:    !c.TokenInPath,
+		TokenCookie:      c.TokenCookie,
+		AllowedOrigins:   c.AllowedOrigins,
+		MessageRate:      c.MessageRate,
+		CompressMinBytes: c.CompressMinBytes,
+		Observer:         a.observer,
+		Log:              a.Log,
 	})
 	return nil
 }
@@ -196,21 +186,32 @@ func (a *App) Sign(claims []byte) (string, error) { return a.keys.Sign(claims) }
 // Middleware takes websocket requests and leaves all others to next.
 func (a *App) Middleware(next http.Handler) http.Handler { return a.server.Middleware(next) }
 
+// Handler takes the requests of every transport and leaves all others to next.
+func (a *App) Handler(next http.Handler) http.Handler { return a.server.Handler(next) }
+
 // handler answers the public listener's requests.
 func (a *App) handler() http.Handler {
 	switch c := a.Config; {
 	case c.RootPath != "":
-		return a.Middleware(server.Files(c.RootPath))
+		return a.Handler(server.Files(c.RootPath))
 	case a.Psql != "":
-		return a.Middleware(page.Demo(page.DemoOptions{
+		demo := page.Demo(page.DemoOptions{
 			ListenChannel: c.ListenChannel,
 			MetaChannel:   c.MetaChannel,
 			Sign:          a.Sign,
 			Psql:          a.Psql,
 			Version:       a.Version,
+		})
+		others := a.Handler(demo)
+		return a.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, page.DemoPrefix) { // It has a POST of its own.
+				demo.ServeHTTP(w, r)
+				return
+			}
+			others.ServeHTTP(w, r)
 		}))
 	}
-	return a.Middleware(page.Status(page.StatusOptions{Version: a.Version, Ready: a.Ready}))
+	return a.Handler(page.Status(page.StatusOptions{Version: a.Version, Ready: a.Ready}))
 }
 
 // Ready returns what keeps the server from delivering messages, nil when

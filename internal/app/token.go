@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pgws/internal/auth"
 	"pgws/internal/config"
 )
 
@@ -20,11 +21,13 @@ type TokenOptions struct {
 	Claims []string
 }
 
-// Token mints a token with the configured secret. It needs no database.
+// Token mints a token with the configured secret, and its claims where the settings
+// say that they are. It needs no database.
 func Token(lookup config.Lookup, o TokenOptions) (string, error) {
 	settings, err := config.Read(func(name string) (string, bool) {
 		switch name {
-		case "PGWS_JWT_SECRET", "PGWS_JWT_SECRET_BASE64":
+		case "PGWS_JWT_SECRET", "PGWS_JWT_SECRET_BASE64",
+			"PGWS_JWT_AUDIENCE", "PGWS_JWT_ISSUER", "PGWS_CLAIM_MODE", "PGWS_CLAIM_CHANNELS":
 			return lookup(name)
 		case "PGWS_DB_URI":
 			return "-", true // not used
@@ -38,22 +41,15 @@ func Token(lookup config.Lookup, o TokenOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	claims, err := o.claims(time.Now())
+	claims, err := o.claims(&keys.Rules, time.Now())
 	if err != nil {
 		return "", err
 	}
 	return keys.Sign(claims)
 }
 
-func (o *TokenOptions) claims(now time.Time) ([]byte, error) {
-	claims := map[string]any{"mode": o.Mode}
-	switch len(o.Channels) {
-	case 0:
-	case 1:
-		claims["channel"] = o.Channels[0]
-	default:
-		claims["channels"] = o.Channels
-	}
+func (o *TokenOptions) claims(rules *auth.Rules, now time.Time) ([]byte, error) {
+	claims := rules.Claims(o.Mode, o.Channels)
 	if o.TTL < 0 {
 		return nil, errors.New("the time to live must not be negative")
 	}

@@ -36,7 +36,7 @@ func TestAuthorizeGrants(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			grant, err := keys.Authorize(t.Context(), tokenOf(tt.claims), tt.channel)
+			grant, err := authorize(t.Context(), keys, tokenOf(tt.claims), tt.channel)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestAuthorizeModes(t *testing.T) {
 	for mode, want := range tests {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			grant, err := keys.Authorize(t.Context(), tokenOf(`{"mode":"`+mode+`"}`), "chat")
+			grant, err := authorize(t.Context(), keys, tokenOf(`{"mode":"`+mode+`"}`), "chat")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			grant, err := keys.Authorize(t.Context(), tt.token, tt.channel)
+			grant, err := authorize(t.Context(), keys, tt.token, tt.channel)
 			if err == nil {
 				t.Fatalf("granted %+v", grant)
 			}
@@ -150,10 +150,10 @@ func TestAuthorizeStrict(t *testing.T) {
 	t.Parallel()
 	keys := parseKeys(t, secret)
 	keys.RequireChannels = true
-	if _, err := keys.Authorize(t.Context(), tokenOf(`{"mode":"r"}`), "chat"); !errors.Is(err, auth.ErrNoChannels) {
+	if _, err := authorize(t.Context(), keys, tokenOf(`{"mode":"r"}`), "chat"); !errors.Is(err, auth.ErrNoChannels) {
 		t.Errorf("a token without channels: %v", err)
 	}
-	grant, err := keys.Authorize(t.Context(), tokenOf(`{"mode":"r","channels":["a","chat"]}`), "chat")
+	grant, err := authorize(t.Context(), keys, tokenOf(`{"mode":"r","channels":["a","chat"]}`), "chat")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestAuthorizeOrder(t *testing.T) {
 	}
 	for _, step := range steps {
 		for range 20 { // A map's order would show.
-			_, err := keys.Authorize(t.Context(), step.token, "chat")
+			_, err := authorize(t.Context(), keys, step.token, "chat")
 			if refusal := refusalOf(t, err); refusal.Reason != step.reason || refusal.Error() != step.text {
 				t.Errorf("got %s, %q, want %s, %q", refusal.Reason, refusal.Error(), step.reason, step.text)
 			}
@@ -204,7 +204,7 @@ func TestAuthorizeTellsNothingOfTheToken(t *testing.T) {
 		broken = append(broken, token[:i]+"*"+token[i+1:], token[:i]+token[i+1:], token[:i]+"A"+token[i+1:])
 	}
 	for _, token := range broken {
-		_, err := keys.Authorize(t.Context(), token, "chat")
+		_, err := authorize(t.Context(), keys, token, "chat")
 		if err == nil {
 			continue // An A in the place of an A.
 		}
@@ -235,7 +235,7 @@ func TestRefusalsAreComparable(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := keys.Authorize(t.Context(), tt.token, ""); refusalOf(t, err) != tt.want {
+			if _, err := authorize(t.Context(), keys, tt.token, ""); refusalOf(t, err) != tt.want {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})

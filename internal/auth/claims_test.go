@@ -39,7 +39,7 @@ func TestClaimsSurvive(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			grant, err := keys.Authorize(t.Context(), tokenOf(tt.claims), "chat")
+			grant, err := authorize(t.Context(), keys, tokenOf(tt.claims), "chat")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestDeepClaims(t *testing.T) {
 		return tokenOf(`{"mode":"r","x":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`)
 	}
 	granted(t, keys, nested(5000))
-	_, err := keys.Authorize(t.Context(), nested(1_000_000), "chat")
+	_, err := authorize(t.Context(), keys, nested(1_000_000), "chat")
 	if refusal := refusalOf(t, err); refusal.Reason != "bad_claims" {
 		t.Errorf("a million deep: %v", refusal)
 	}
@@ -76,7 +76,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	keys := parseKeys(f, secret)
 	f.Fuzz(func(t *testing.T, payload, channel string) {
-		grant, err := keys.Authorize(t.Context(), tokenOf(payload), channel)
+		grant, err := authorize(t.Context(), keys, tokenOf(payload), channel)
 		if err != nil {
 			_ = refusalOf(t, err)
 			return

@@ -46,7 +46,7 @@ func TestExpiryAndStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				grant, err := parseKeys(t, secret).Authorize(t.Context(), tokenOf(tt.claims), "chat")
+				grant, err := authorize(t.Context(), parseKeys(t, secret), tokenOf(tt.claims), "chat")
 				if !errors.Is(err, tt.err) {
 					t.Fatalf("got %v, want %v", err, tt.err)
 				}
@@ -73,7 +73,7 @@ func TestValidityPasses(t *testing.T) {
 		token := tokenOf(`{"mode":"r","nbf":946684801,"exp":946684803}`)
 		check := func(want error) {
 			t.Helper()
-			if _, err := keys.Authorize(t.Context(), token, "chat"); !errors.Is(err, want) {
+			if _, err := authorize(t.Context(), keys, token, "chat"); !errors.Is(err, want) {
 				t.Errorf("at %v: got %v, want %v", time.Now().UTC(), err, want)
 			}
 		}

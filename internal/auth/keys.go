@@ -15,12 +15,19 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 )
 
-// Keys are what tokens are verified with.
+// Keys are what tokens are verified with, and the rules for what these grant.
 type Keys struct {
-	// RequireChannels is the strict mode: a token that names no channels opens
-	// none. Else it opens whichever the address names. It is set before use.
-	RequireChannels bool
+	// Rules are set before use.
+	Rules
 
+	// sources are the secret and its fallback, if there is one. A token is good if
+	// either would take it alone.
+	sources []*source
+}
+
+// A source is a secret: keys that stand in the configuration, or the address of a
+// set that Run keeps fresh.
+type source struct {
 	set    atomic.Pointer[keySet]
 	remote *remote // nil for keys that stand in the configuration
 }

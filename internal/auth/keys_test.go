@@ -103,7 +103,7 @@ func TestKeysRoundTrip(t *testing.T) {
 			granted(t, parseKeys(t, " \n"+setOf(jwkOf(p256Key(), member{"kid", "other"}), private)+"\n"), token)
 			last := len(token) - 30
 			flipped := token[:last] + string(token[last]^1) + token[last+1:]
-			if grant, err := parseKeys(t, private).Authorize(t.Context(), flipped, "chat"); err == nil {
+			if grant, err := authorize(t.Context(), parseKeys(t, private), flipped, "chat"); err == nil {
 				t.Errorf("granted %+v with a bit of the signature changed", grant)
 			}
 			if _, symmetric := key.([]byte); symmetric {
@@ -218,6 +218,14 @@ func TestKeysInTheToken(t *testing.T) {
 			refused(t, keys, input+"."+encode(string(signature)), forged)
 		})
 	}
+	t.Run("jwk of an HMAC key", func(t *testing.T) {
+		t.Parallel()
+		own := jwkOf([]byte(strings.Repeat("k", 32)))
+		header := `{"alg":"HS256","jwk":` + own + `,"jku":"` + server.URL + `/hmac"}`
+		token := hmacToken(header, goodClaims, strings.Repeat("k", 32))
+		refused(t, keys, token, noKey)
+		refused(t, parseKeys(t, secret), token, forged)
+	})
 	t.Cleanup(func() {
 		if len(called) > 0 {
 			t.Errorf("%s was fetched", <-called)

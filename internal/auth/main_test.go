@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -28,6 +29,19 @@ func parseKeys(t testing.TB, secret string) *auth.Keys {
 		t.Fatalf("parse the keys: %v", err)
 	}
 	return keys
+}
+
+// authorize opens a channel, or for an empty one all that the token names, as an
+// address does.
+func authorize(ctx context.Context, keys *auth.Keys, token, channel string) (*auth.Grant, error) {
+	grant, err := keys.Authorize(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := grant.Narrow(channel); err != nil {
+		return nil, err
+	}
+	return grant, nil
 }
 
 // encode is base64url without padding, as in tokens.
@@ -62,7 +76,7 @@ func refusalOf(t testing.TB, err error) *auth.Refusal {
 // refused fails the test unless keys refuse a token as bad, with this text.
 func refused(t *testing.T, keys *auth.Keys, token, text string) {
 	t.Helper()
-	grant, err := keys.Authorize(t.Context(), token, "chat")
+	grant, err := authorize(t.Context(), keys, token, "chat")
 	if err == nil {
 		t.Fatalf("granted %+v", grant)
 	}
@@ -76,7 +90,7 @@ func refused(t *testing.T, keys *auth.Keys, token, text string) {
 // granted fails the test unless keys grant a token.
 func granted(t *testing.T, keys *auth.Keys, token string) {
 	t.Helper()
-	if _, err := keys.Authorize(t.Context(), token, "chat"); err != nil {
+	if _, err := authorize(t.Context(), keys, token, "chat"); err != nil {
 		t.Errorf("refused: %v", err)
 	}
 }

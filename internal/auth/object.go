@@ -3,9 +3,7 @@ package auth
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -63,62 +61,45 @@ func textOf(value string) (text string, ok bool) {
 	return decoded, err == nil
 }
 
-// value returns the value of a member, empty if it is absent or null.
-func (o object) value(name string) string {
+// claim returns a member.
+func (o object) claim(name string) claim {
 	i, ok := slices.BinarySearchFunc(o, member{name: name}, byName)
-	if !ok || o[i].value == "null" {
+	if !ok {
+		return claim{name: name}
+	}
+	return claim{name, valueOf(o[i])}
+}
+
+// valueOf returns the value of a member, empty for null, which means the same as
+// no member.
+func valueOf(m member) string {
+	if m.value == "null" {
 		return ""
 	}
-	return o[i].value
+	return m.value
 }
 
-// text returns a string, nil if it is absent or null.
-func (o object) text(name string) (*string, error) {
-	value := o.value(name)
-	if value == "" {
-		return nil, nil
-	}
-	text, ok := textOf(value)
-	if !ok {
-		return nil, wrongType(name)
-	}
-	return &text, nil
-}
-
-// texts returns a list of strings, nil if it is absent or null.
-func (o object) texts(name string) (texts []string, err error) {
-	value := o.value(name)
-	if value == "" {
-		return nil, nil
-	}
-	if value[0] != '[' {
-		return nil, wrongType(name)
-	}
-	gjson.Parse(value).ForEach(func(_, element gjson.Result) bool {
-		text, ok := textOf(element.Raw)
-		if !ok {
-			err = wrongType(name)
+// at returns what a path leads to. A value on the way that has no members has the
+// wrong type: it was meant to hold what the path asks for.
+func (o object) at(p Path) (claim, error) {
+	found := claim{p.text, o.claim(p.names[0]).value}
+	for _, name := range p.names[1:] {
+		switch {
+		case found.value == "":
+			return found, nil
+		case found.value[0] != '{':
+			return found, found.wrongType()
 		}
-		texts = append(texts, text)
-		return ok
-	})
-	return texts, err
-}
-
-// number returns a number, nil if it is absent or null.
-func (o object) number(name string) (*float64, error) {
-	value := o.value(name)
-	if value == "" {
-		return nil, nil
+		value := ""
+		eachMember(found.value, func(m member) { // The last of equal ones counts.
+			if m.name == name {
+				value = valueOf(m)
+			}
+		})
+		found.value = value
 	}
-	number, err := strconv.ParseFloat(value, 64)
-	if err != nil {
-		return nil, wrongType(name)
-	}
-	return &number, nil
+	return found, nil
 }
-
-func wrongType(name string) error { return fmt.Errorf("claim %q has the wrong type", name) }
 
 // without returns the object as JSON, without one member.
 func (o object) without(name string) string {

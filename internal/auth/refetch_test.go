@@ -202,7 +202,7 @@ func TestFetchOutlivesItsClient(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
 		took(t, time.Second/2, func() {
-			if _, err := keys.Authorize(ctx, signedBy(t, newPrivate), "chat"); err == nil {
+			if _, err := authorize(ctx, keys, signedBy(t, newPrivate), "chat"); err == nil {
 				t.Error("granted before the key was fetched")
 			}
 		})
@@ -221,7 +221,7 @@ func TestIssuerHangs(t *testing.T) {
 		took(t, 10*time.Second, func() {
 			for range 100 {
 				lookups.Go(func() {
-					if _, err := keys.Authorize(t.Context(), unknown, "chat"); err == nil || err.Error() != noKey {
+					if _, err := authorize(t.Context(), keys, unknown, "chat"); err == nil || err.Error() != noKey {
 						t.Errorf("got %v", err)
 					}
 				})

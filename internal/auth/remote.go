@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -69,36 +70,57 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// Load fetches a remote set; other keys are there already. It is called once
+// Load fetches the remote sets; other keys are there already. It is called once
 // before Run.
 func (k *Keys) Load(ctx context.Context) error {
-	if k.remote == nil {
-		return nil
+	for i, s := range k.sources {
+		if s.remote == nil {
+			continue
+		}
+		err := s.load(ctx)
+		switch {
+		case err != nil && i > 0:
+			return fmt.Errorf("auth: fetch the JWK set of the fallback: %w", err)
+		case err != nil:
+			return fmt.Errorf("auth: fetch the JWK set: %w", err)
+		}
 	}
-	document, err := k.remote.get(ctx)
+	return nil
+}
+
+func (s *source) load(ctx context.Context) error {
+	document, err := s.remote.get(ctx)
 	if err != nil {
-		return fmt.Errorf("auth: fetch the JWK set: %w", err)
+		return err
 	}
-	if old := k.set.Load(); old.document == string(document) {
+	if old := s.set.Load(); old.document == string(document) {
 		return nil // and the tokens that it knows stay known
 	}
 	set, err := parsePublicSet(document)
 	if err != nil {
-		return fmt.Errorf("auth: fetch the JWK set: %w", err)
+		return err
 	}
-	k.set.Store(&keySet{keys: set, document: string(document)})
+	s.set.Store(&keySet{keys: set, document: string(document)})
 	return nil
 }
 
-// Run keeps a remote set fresh until ctx is done: it fetches the set from time
-// to time, and when a token's key is missing from it. Anybody can make up such a
-// token, so these fetches are rate limited. While the set's server is down or
-// lies, the last good set stays.
+// Run keeps remote sets fresh until ctx is done: it fetches each from time to time,
+// and when a token's key is missing from it. Anybody can make up such a token, so
+// these fetches are rate limited. While a set's server is down or lies, the last
+// good set stays.
 func (k *Keys) Run(ctx context.Context, log *slog.Logger) error {
-	if k.remote == nil {
-		<-ctx.Done()
-		return nil
+	var refreshing sync.WaitGroup
+	for _, s := range k.sources {
+		if s.remote != nil {
+			refreshing.Go(func() { s.refresh(ctx, log) })
+		}
 	}
+	<-ctx.Done()
+	refreshing.Wait()
+	return nil
+}
+
+func (s *source) refresh(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
 	fetched := time.Now() // by Load
@@ -106,13 +128,13 @@ func (k *Keys) Run(ctx context.Context, log *slog.Logger) error {
 		var asked chan struct{}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
-		case asked = <-k.remote.asked:
+		case asked = <-s.remote.asked:
 		}
 		if asked == nil || time.Since(fetched) >= refetchAtLeast {
-			if err := k.Load(ctx); err != nil && ctx.Err() == nil {
-				log.Warn("the JWK set could not be refreshed; the last one stays", "error", err)
+			if err := s.load(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("a JWK set could not be refreshed; the last one stays", "error", err)
 			}
 			fetched = time.Now()
 		}
@@ -124,19 +146,19 @@ func (k *Keys) Run(ctx context.Context, log *slog.Logger) error {
 
 // refetch asks Run for a newer set, waits for it, at most as long as a fetch may
 // take, and returns the set that is current then.
-func (k *Keys) refetch(ctx context.Context) *keySet {
+func (s *source) refetch(ctx context.Context) *keySet {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	fetched := make(chan struct{})
 	select {
-	case k.remote.asked <- fetched:
+	case s.remote.asked <- fetched:
 		select {
 		case <-fetched:
 		case <-ctx.Done():
 		}
 	case <-ctx.Done():
 	}
-	return k.set.Load()
+	return s.set.Load()
 }
 
 // get returns the document at the remote's address.

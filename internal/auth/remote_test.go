@@ -79,7 +79,7 @@ func TestRemoteSet(t *testing.T) {
 		signedBy(t, octets), hmacToken(`{"alg":"HS256","kid":"octets"}`, goodClaims, string(hmacKey)),
 		hmacToken(`{"alg":"HS256"}`, goodClaims, string(hmacKey)), hmacToken(`{"alg":"HS256","kid":"a"}`, goodClaims, public),
 	} {
-		if _, err := keys.Authorize(ctx, token, "chat"); err == nil || err.Error() != noKey {
+		if _, err := authorize(ctx, keys, token, "chat"); err == nil || err.Error() != noKey {
 			t.Errorf("an HMAC key that is public: %v", err)
 		}
 	}

@@ -17,6 +17,25 @@ const minSecretBytes = 32
 // JSON, the https address of a JWK set, or else the text of an HS256 key. A remote
 // set is empty until Load has fetched it.
 func ParseKeys(secret string) (*Keys, error) {
+	s, err := parseSource(secret)
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{sources: []*source{s}}, nil
+}
+
+// AddFallback adds a second secret, in any form that ParseKeys reads. Its tokens are
+// good too; it signs none. It is called before use.
+func (k *Keys) AddFallback(secret string) error {
+	s, err := parseSource(secret)
+	if err != nil {
+		return err
+	}
+	k.sources = append(k.sources, s)
+	return nil
+}
+
+func parseSource(secret string) (*source, error) {
 	remote, err := parseRemote(strings.TrimSpace(secret))
 	if err != nil {
 		return nil, err
@@ -32,9 +51,9 @@ func ParseKeys(secret string) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := &Keys{remote: remote}
-	keys.set.Store(&keySet{keys: set})
-	return keys, nil
+	s := &source{remote: remote}
+	s.set.Store(&keySet{keys: set})
+	return s, nil
 }
 
 // DecodeBase64 decodes a secret in base64 or base64url, padded with "=", with

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,12 @@ type token struct {
 	signed    []byte // the part of it that the signature is of
 	payload   []byte
 	signature []byte
+	digest    [sha256.Size]byte // of the whole, unless the token is an HMAC's
 }
+
+// isHMAC reports whether a token says that an HMAC signs it. Such a token is not
+// remembered: to verify it costs as much as its digest.
+func (t *token) isHMAC() bool { return strings.HasPrefix(t.algorithm, "HS") }
 
 // A header is the part of a JOSE header that matters here (RFC 7515, section
 // 4). Keys that a token brings itself (jwk, jku, x5c, x5u) do not.
@@ -37,6 +43,28 @@ type header struct {
 // base64url refuses spare bits that are set, so that each token can be written
 // in one way only.
 var base64url = base64.RawURLEncoding.Strict()
+
+// LooksLikeToken reports whether a text has the form of a token, good or bad: three
+// parts in base64url, the first of which is a JSON object.
+func LooksLikeToken(text string) bool {
+	header, rest, _ := strings.Cut(text, ".")
+	payload, signature, ok := strings.Cut(rest, ".")
+	if !ok || !isBase64URL(header) || !isBase64URL(payload) || !isBase64URL(signature) {
+		return false
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(header)
+	return err == nil && utf8.Valid(decoded) && isObject(string(decoded))
+}
+
+func isBase64URL(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
 
 // parseToken checks a token's form and reads its header.
 func parseToken(text string) (*token, error) {
@@ -55,8 +83,13 @@ func parseToken(text string) (*token, error) {
 	t := &token{whole: []byte(text), payload: decoded[1], signature: decoded[2]}
 	t.signed = t.whole[:len(header)+1+len(payload)]
 	var err error
-	t.header, err = parseHeader(decoded[0])
-	return t, err
+	if t.header, err = parseHeader(decoded[0]); err != nil {
+		return nil, err
+	}
+	if !t.isHMAC() {
+		t.digest = sha256.Sum256(t.whole)
+	}
+	return t, nil
 }
 
 // parseHeader reads a header. Nobody has vouched for it yet: of its members, which

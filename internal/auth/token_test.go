@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgws/internal/auth"
 )
 
 func TestTokenForms(t *testing.T) {
@@ -123,6 +125,40 @@ func TestHeaders(t *testing.T) {
 	})
 }
 
+func TestLooksLikeToken(t *testing.T) {
+	t.Parallel()
+	header := encode(`{"alg":"HS256"}`)
+	for name, token := range map[string]string{
+		"a good one":              tokenOf(goodClaims),
+		"an expired one":          tokenOf(`{"exp":1}`),
+		"one of another key":      hmacToken(`{"alg":"HS256"}`, goodClaims, "other"),
+		"a part is cut off":       tokenOf(goodClaims)[:len(tokenOf(goodClaims))-7],
+		"unsigned":                encode(`{"alg":"none"}`) + "." + encode(goodClaims) + ".",
+		"no more than a header":   header + "..",
+		"no algorithm":            encode(`{}`) + ".a.b",
+		"extensions":              encode(`{"crit":["x"]}`) + ".a.b",
+		"a wrong type":            encode(`{"alg":1}`) + ".a.b",
+		"a header with blanks":    encode(" \n{ \"alg\" : \"HS256\" } ") + ".a.b",
+		"spare bits in the first": encode(`{"alg":"HS256"} `)[:21] + "B.a.b",
+	} {
+		if !auth.LooksLikeToken(token) {
+			t.Errorf("%s does not: %q", name, token)
+		}
+	}
+	good := tokenOf(goodClaims)
+	for name, text := range map[string]string{
+		"nothing": "", "a channel": "chat", "dots": "..", "three words": "eu.chat.general", "a host": "www.example.com", "a version": "1.2.3",
+		"one dot": header + ".a", "three dots": good + ".", "four parts": good + ".a", "a slash": good + "/", "padded": good + "=", "a blank": " " + good,
+		"a line end": good + "\n", "a line end in the first": good[:4] + "\n" + good[4:], "standard base64": header + ".a+b.c", "a letter beyond ASCII": header + ".ä.c",
+		"an array": encode("[]") + ".a.b", "a string": encode(`"x"`) + ".a.b", "null": encode("null") + ".a.b", "no JSON": encode("{alg}") + ".a.b",
+		"two objects": encode("{}{}") + ".a.b", "no base64": "e.a.b", "an empty first": ".a.b", "invalid UTF-8": encode("{\"\xff\":1}") + ".a.b", "half an object": header[:8] + ".a.b",
+	} {
+		if auth.LooksLikeToken(text) {
+			t.Errorf("%s does: %q", name, text)
+		}
+	}
+}
+
 // FuzzVerify gives any token. Only a signed one, in its one spelling, is granted.
 func FuzzVerify(f *testing.F) {
 	good := tokenOf(goodClaims)
@@ -136,16 +172,22 @@ func FuzzVerify(f *testing.F) {
 	keys := parseKeys(f, secret)
 	all := parseKeys(f, privateSet()) // One key of each type, none of which is secret.
 	f.Fuzz(func(t *testing.T, token string) {
-		if grant, err := all.Authorize(t.Context(), token, "chat"); err == nil {
+		if grant, err := authorize(t.Context(), all, token, "chat"); err == nil {
 			t.Errorf("granted %+v by a key that signed nothing", grant)
 		}
-		grant, err := keys.Authorize(t.Context(), token, "chat")
+		grant, err := authorize(t.Context(), keys, token, "chat")
 		if err != nil {
 			refusal := refusalOf(t, err)
+			if err.Error() != malformed && token != "" && !auth.LooksLikeToken(token) {
+				t.Errorf("%q is a token (%v) and does not look like one", token, err)
+			}
 			if texts := []string{malformed, critical, noKey, forged}; refusal.Reason == "bad_token" && !slices.Contains(texts, err.Error()) {
 				t.Errorf("the error %q may show a part of the token", err)
 			}
 			return
+		}
+		if !auth.LooksLikeToken(token) {
+			t.Errorf("%q is granted and does not look like a token", token)
 		}
 		checkGrant(t, grant, "chat")
 		dot := strings.LastIndexByte(token, '.')

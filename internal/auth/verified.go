@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto/sha256"
-	"strings"
 	"sync"
 )
 
@@ -23,26 +22,24 @@ type keySet struct {
 	verified map[[sha256.Size]byte]struct{}
 }
 
-// verify checks that one of the keys has signed the token.
+// verify checks that one of the keys has signed the token, and remembers it.
 func (s *keySet) verify(t *token) error {
-	if strings.HasPrefix(t.algorithm, "HS") {
-		return s.verifySignature(t) // An HMAC costs as much as the digest.
-	}
-	digest := sha256.Sum256(t.whole)
-	if s.remembers(digest) {
-		return nil
-	}
 	if err := s.verifySignature(t); err != nil {
 		return err
 	}
-	s.remember(digest)
+	if !t.isHMAC() {
+		s.remember(t.digest)
+	}
 	return nil
 }
 
-func (s *keySet) remembers(digest [sha256.Size]byte) bool {
+func (s *keySet) remembers(t *token) bool {
+	if t.isHMAC() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.verified[digest]
+	_, ok := s.verified[t.digest]
 	return ok
 }
 

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,22 @@ func TestRemembers(t *testing.T) {
 	}
 }
 
+// A remembered token is good without a look at its signature, whichever secret remembers it.
+func TestRememberedTokensAreNotVerified(t *testing.T) {
+	t.Parallel()
+	never := encode(`{"alg":"EdDSA"}`) + "." + encode(goodClaims) + "." + encode(strings.Repeat("x", 64))
+	alone, first, second := parseKeys(t, jwkOf(edKey())), both(t, jwkOf(edKey()), secret), both(t, secret, jwkOf(edKey()))
+	for _, keys := range []*auth.Keys{alone, first, second} {
+		refused(t, keys, never, forged)
+	}
+	alone.Remember(never)
+	first.Remember(never)
+	second.RememberInFallback(never)
+	for _, keys := range []*auth.Keys{alone, first, second} {
+		granted(t, keys, never)
+	}
+}
+
 // Neither HMAC, which would gain nothing, nor a token that is refused for its
 // signature takes any place.
 func TestDoesNotRemember(t *testing.T) {
@@ -61,7 +78,7 @@ func TestRemembersTheWholeToken(t *testing.T) {
 			if other == token[i] {
 				continue
 			}
-			if grant, err := keys.Authorize(t.Context(), token[:i]+string(other)+token[i+1:], "chat"); err == nil {
+			if grant, err := authorize(t.Context(), keys, token[:i]+string(other)+token[i+1:], "chat"); err == nil {
 				t.Fatalf("granted %+v with %q at %d", grant, other, i)
 			}
 		}
@@ -78,10 +95,10 @@ func TestRememberedTokensEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range []error{auth.ErrNotYetValid, nil, nil, auth.ErrExpired} {
-			if _, err := keys.Authorize(t.Context(), token, "chat"); !errors.Is(err, want) {
+			if _, err := authorize(t.Context(), keys, token, "chat"); !errors.Is(err, want) {
 				t.Errorf("after %d s: got %v, want %v", i, err, want)
 			}
-			if _, err := keys.Authorize(t.Context(), token, "other"); err == nil {
+			if _, err := authorize(t.Context(), keys, token, "other"); err == nil {
 				t.Errorf("after %d s: another channel is granted", i)
 			}
 			pass(time.Second)

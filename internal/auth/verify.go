@@ -15,24 +15,46 @@ var (
 	errSignature = errors.New("the token's signature is wrong")
 )
 
+// An attempt is a set that a token was held against, and how that went.
+type attempt struct {
+	set *keySet
+	err error
+}
+
 // verify checks a token's signature and returns its payload.
 func (k *Keys) verify(ctx context.Context, text string) ([]byte, error) {
 	t, err := parseToken(text)
 	if err != nil {
 		return nil, err
 	}
-	set := k.set.Load()
-	err = set.verify(t)
-	if err != nil && k.remote != nil && !set.has(t.keyID) {
-		// The key may be newer than the set, which was fetched some time ago.
-		if newer := k.refetch(ctx); newer != set {
-			err = newer.verify(t)
+	attempts := make([]attempt, 0, 2)
+	for _, s := range k.sources {
+		set := s.set.Load()
+		if set.remembers(t) {
+			return t.payload, nil
+		}
+		attempts = append(attempts, attempt{set: set})
+	}
+	for i := range attempts {
+		if attempts[i].err = attempts[i].set.verify(t); attempts[i].err == nil {
+			return t.payload, nil
 		}
 	}
-	if err != nil {
-		return nil, err
+	for i, s := range k.sources {
+		if s.remote == nil || attempts[i].set.has(t.keyID) {
+			continue
+		}
+		// The key may be newer than the set, which was fetched some time ago.
+		if newer := s.refetch(ctx); newer != attempts[i].set {
+			if attempts[i].err = newer.verify(t); attempts[i].err == nil {
+				return t.payload, nil
+			}
+		}
 	}
-	return t.payload, nil
+	if slices.ContainsFunc(attempts, func(a attempt) bool { return errors.Is(a.err, errSignature) }) {
+		return nil, errSignature
+	}
+	return nil, errNoKey
 }
 
 // verifySignature checks that one of the keys has signed the token: one of those
@@ -65,7 +87,16 @@ func (s *keySet) has(id string) bool {
 // Secret returns the first key for HS256, nil if there is none: who measures a
 // server signs with it.
 func (k *Keys) Secret() []byte {
-	for _, candidate := range k.set.Load().keys {
+	for _, s := range k.sources {
+		if secret := s.set.Load().secret(); secret != nil {
+			return secret
+		}
+	}
+	return nil
+}
+
+func (s *keySet) secret() []byte {
+	for _, candidate := range s.keys {
 		if secret, ok := candidate.verify.([]byte); ok && slices.Contains(candidate.algorithms, "HS256") {
 			return secret
 		}
@@ -73,9 +104,10 @@ func (k *Keys) Secret() []byte {
 	return nil
 }
 
-// Sign makes a token of claims, a JSON object, with the first key that can sign.
+// Sign makes a token of claims, a JSON object, with the first key that can sign, but
+// for the fallback's.
 func (k *Keys) Sign(claims []byte) (string, error) {
-	for _, candidate := range k.set.Load().keys {
+	for _, candidate := range k.sources[0].set.Load().keys {
 		algorithm, ok := jwa.LookupSignatureAlgorithm(candidate.algorithms[0])
 		if !ok || candidate.sign == nil {
 			continue

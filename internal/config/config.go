@@ -19,29 +19,49 @@ import (
 type Config struct {
 	DatabaseURI  string
 	Secret       string
-	SecretBase64 bool
+	SecretBase64 bool // the fallback too
+	// SecretFallback verifies tokens that Secret has not signed; empty: there is none.
+	SecretFallback string
+	// Audience and Issuer are what tokens must have; empty: any, or none.
+	Audience string
+	Issuer   string
+	Leeway   time.Duration
+	// ClaimMode and ClaimChannels are paths into a token's claims; empty: the usual ones.
+	ClaimMode     string
+	ClaimChannels string
+	DefaultMode   string // empty: tokens must have one
 	// RequireChannels is the strict mode: a token without channels opens none.
 	RequireChannels bool
-	Host            string
-	Port            int
-	ListenChannel   string
-	MetaChannel     string
-	RootPath        string
-	Recorder        string // the name of a function or procedure
-	PoolSize        int
-	Retries         int
+	ChannelPatterns bool
+	TokenInPath     bool
+	TokenCookie     string // its name; empty: none is read
+	// AllowedOrigins are as browsers write them, or begin with SCHEME://*. for all
+	// subdomains; none: any origin.
+	AllowedOrigins []string
+	Host           string
+	Port           int
+	ListenChannel  string
+	MetaChannel    string
+	RootPath       string
+	Recorder       string // the name of a function or procedure
+	PoolSize       int
+	Retries        int
 	// CheckInterval of 0: a lost listener ends the server.
 	CheckInterval   time.Duration
 	CertificateFile string
 	KeyFile         string
 	AdminAddress    string
 	MaxMessageBytes int
+	MessageRate     int // a second; 0: any
 	QueueBytes      int
 	MaxLagBytes     int
+	HistoryBytes    int // 0: none is kept
 	WriteTimeout    time.Duration
 	// WriteInterval of 0: what there is, is written at once.
 	WriteInterval time.Duration
-	LogLevel      string
+	// CompressMinBytes of 0: nothing is compressed.
+	CompressMinBytes int
+	LogLevel         string
 }
 
 // Lookup finds an environment variable, as os.LookupEnv does.
@@ -69,6 +89,9 @@ func Read(lookup Lookup) (*Config, error) {
 	}
 	if (c.CertificateFile == "") != (c.KeyFile == "") {
 		faults = append(faults, errors.New("PGWS_CERTIFICATE_FILE and PGWS_KEY_FILE: set both or none"))
+	}
+	if c.TokenCookie != "" && c.AllowedOrigins == nil {
+		faults = append(faults, errors.New("PGWS_TOKEN_COOKIE: needs PGWS_ALLOWED_ORIGINS, since browsers send cookies for whichever page asks"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err

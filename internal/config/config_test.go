@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,18 +17,21 @@ import (
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := &config.Config{
-		DatabaseURI:     least["PGWS_DB_URI"],
-		Secret:          least["PGWS_JWT_SECRET"],
-		Host:            "*4",
-		Port:            3000,
-		ListenChannel:   "postgres-websockets-listener",
-		PoolSize:        10,
-		Retries:         5,
-		MaxMessageBytes: 1 << 20,
-		QueueBytes:      16 << 20,
-		MaxLagBytes:     32 << 20,
-		WriteTimeout:    10 * time.Second,
-		LogLevel:        "info",
+		DatabaseURI:      least["PGWS_DB_URI"],
+		Secret:           least["PGWS_JWT_SECRET"],
+		TokenInPath:      true,
+		Host:             "*4",
+		Port:             3000,
+		ListenChannel:    "postgres-websockets-listener",
+		PoolSize:         10,
+		Retries:          5,
+		MaxMessageBytes:  1 << 20,
+		QueueBytes:       16 << 20,
+		MaxLagBytes:      32 << 20,
+		HistoryBytes:     4 << 20,
+		WriteTimeout:     10 * time.Second,
+		CompressMinBytes: 1 << 10,
+		LogLevel:         "info",
 	}
 	got, err := config.Read(environment(least))
 	if err != nil {
@@ -74,7 +78,9 @@ func TestAllFaults(t *testing.T) {
 		"PGWS_DB_URI": "@/nowhere", "PGWS_JWT_SECRET_BASE64": "x", "PGWS_PORT": "x", "PGWS_LISTEN_CHANNEL": strings.Repeat("x", 64),
 		"PGWS_POOL_SIZE": "x", "PGWS_RETRIES": "x", "PGWS_CHECK_LISTENER_INTERVAL": "x", "PGWS_KEY_FILE": "x", "PGWS_ADMIN_ADDR": "x",
 		"PGWS_MAX_MESSAGE_BYTES": "x", "PGWS_QUEUE_BYTES": "x", "PGWS_MAX_LAG_BYTES": "x", "PGWS_WRITE_TIMEOUT": "x",
-		"PGWS_WRITE_INTERVAL": "x", "PGWS_LOG_LEVEL": "x",
+		"PGWS_WRITE_INTERVAL": "x", "PGWS_LOG_LEVEL": "x", "PGWS_JWT_SECRET_FALLBACK": "@/nowhere", "PGWS_JWT_LEEWAY": "x", "PGWS_DEFAULT_MODE": "x",
+		"PGWS_REQUIRE_CHANNELS": "x", "PGWS_CHANNEL_PATTERNS": "x", "PGWS_TOKEN_IN_PATH": "x", "PGWS_TOKEN_COOKIE": "x y", "PGWS_ALLOWED_ORIGINS": "https://a x",
+		"PGWS_MESSAGE_RATE": "x", "PGWS_HISTORY_BYTES": "x", "PGWS_COMPRESS_MIN_BYTES": "x",
 	}))
 	if c != nil || err == nil {
 		t.Fatalf("got %v, %v", c, err)
@@ -84,6 +90,14 @@ func TestAllFaults(t *testing.T) {
 		`PGWS_JWT_SECRET is not set: What verifies tokens: the text of an HS256 key (32 bytes or more), a JWK or JWK set in JSON, or the ` +
 			`https:// address of a JWK set; @file reads it from a file.`,
 		`PGWS_JWT_SECRET_BASE64: "x" is neither True nor False`,
+		`PGWS_JWT_SECRET_FALLBACK: read the file: no such file or directory`,
+		`PGWS_JWT_LEEWAY: "x" is no time from 0s to 1h0m0s, such as 20ms`,
+		`PGWS_DEFAULT_MODE: "x" is none of r, w, rw`,
+		`PGWS_REQUIRE_CHANNELS: "x" is neither True nor False`,
+		`PGWS_CHANNEL_PATTERNS: "x" is neither True nor False`,
+		`PGWS_TOKEN_IN_PATH: "x" is neither True nor False`,
+		`PGWS_TOKEN_COOKIE: "x y" is no name of a cookie`,
+		`PGWS_ALLOWED_ORIGINS: "x": no origin such as https://app.example.com or http://localhost:8080`,
 		`PGWS_PORT: "x" is no whole number from 0 to 65535`,
 		`PGWS_LISTEN_CHANNEL: longer than 63 bytes: PostgreSQL would cut it`,
 		`PGWS_POOL_SIZE: "x" is no whole number from 1 to 1000`,
@@ -91,10 +105,13 @@ func TestAllFaults(t *testing.T) {
 		`PGWS_CHECK_LISTENER_INTERVAL: "x" is no whole number from 0 to 86400000`,
 		`PGWS_ADMIN_ADDR: "x" is no address such as 127.0.0.1:3001, :3001 or [::1]:3001`,
 		`PGWS_MAX_MESSAGE_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
+		`PGWS_MESSAGE_RATE: "x" is no whole number from 1 to 1000000`,
 		`PGWS_QUEUE_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
 		`PGWS_MAX_LAG_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
+		`PGWS_HISTORY_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
 		`PGWS_WRITE_TIMEOUT: "x" is no time such as 500ms, 10s or 1m`,
 		`PGWS_WRITE_INTERVAL: "x" is no time from 0s to 1s, such as 20ms`,
+		`PGWS_COMPRESS_MIN_BYTES: "x" is no size such as 65536, 64KiB or 16MiB, 1024GiB at most`,
 		`PGWS_LOG_LEVEL: "x" is none of debug, info, warn, error`,
 		`PGWS_CERTIFICATE_FILE and PGWS_KEY_FILE: set both or none`,
 	}
@@ -206,6 +223,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 				wrong[s.Name] = "wrong" + strings.Repeat("!", 64)
 			}
 			wrong["PGWS_KEY_FILE"] = ""
+			wrong["PGWS_JWT_SECRET_FALLBACK"] = secrets["PGWS_JWT_SECRET"]
 			_, err := config.Read(environment(wrong, secrets))
 			if err == nil {
 				t.Fatal("no error")
@@ -236,7 +254,7 @@ func TestUnknown(t *testing.T) {
 // is named.
 func FuzzSettings(f *testing.F) {
 	for i, s := range config.Settings {
-		for _, value := range []string{s.Default, "x", "0", "-1", "99999999999999999999", "1KiB", "16MiB ", "8388608TiB", "1h", ":1", "[::1]:1", "@", "\xff"} {
+		for _, value := range []string{s.Default, "x", "0", "-1", "99999999999999999999", "1KiB", "16MiB ", "8388608TiB", "1h", ":1", "[::1]:1", "@", "https://*.a:443", "\xff"} {
 			f.Add(i, value)
 		}
 	}
@@ -245,7 +263,7 @@ func FuzzSettings(f *testing.F) {
 			return
 		}
 		s := config.Settings[i]
-		if s.Required && strings.HasPrefix(value, "@") {
+		if (s.Required || s.Name == "PGWS_JWT_SECRET_FALLBACK") && strings.HasPrefix(value, "@") {
 			return // Any file of this machine.
 		}
 		c, err := config.Read(environment(least, map[string]string{s.Name: value}))
@@ -265,6 +283,20 @@ func checkBounds(t *testing.T, c *config.Config) {
 	for _, size := range []int{c.MaxMessageBytes, c.QueueBytes, c.MaxLagBytes} {
 		if size < 1 || int64(size) > 1<<40 {
 			t.Errorf("a size of %d", size)
+		}
+	}
+	for _, size := range []int{c.HistoryBytes, c.CompressMinBytes, c.MessageRate} {
+		if size < 0 || int64(size) > 1<<40 {
+			t.Errorf("a number of %d", size)
+		}
+	}
+	if c.Leeway < 0 || c.Leeway > time.Hour || !slices.Contains([]string{"", "r", "w", "rw"}, c.DefaultMode) || c.TokenCookie != "" && c.AllowedOrigins == nil {
+		t.Errorf("rules for tokens: %+v", c)
+	}
+	for _, origin := range c.AllowedOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme+"://"+u.Host != origin || origin != strings.ToLower(origin) {
+			t.Errorf("origin %q", origin)
 		}
 	}
 	if c.Port < 0 || c.Port > 65535 || c.PoolSize < 1 || c.Retries < 0 || c.CheckInterval < 0 || c.WriteTimeout <= 0 {

@@ -1,14 +1,6 @@
 package config
 
-import (
-	"errors"
-	"fmt"
-	"math"
-	"net"
-	"strconv"
-	"strings"
-	"time"
-)
+import "time"
 
 // A Setting is one environment variable.
 type Setting struct {
@@ -31,11 +23,44 @@ var Settings = []Setting{
 		Doc:   "What verifies tokens: the text of an HS256 key (32 bytes or more), a JWK or JWK set in JSON, or the https:// address of a JWK set; @file reads it from a file.",
 		parse: func(c *Config, v string) (err error) { c.Secret, err = secretFile(v); return err }},
 	{Name: "PGWS_JWT_SECRET_BASE64", Default: "False",
-		Doc:   "Whether the secret is base64 or base64url and is decoded first: True or False.",
+		Doc:   "Whether the secret (and the fallback) is base64 or base64url and is decoded first: True or False.",
 		parse: func(c *Config, v string) (err error) { c.SecretBase64, err = boolean(v); return err }},
+	{Name: "PGWS_JWT_SECRET_FALLBACK",
+		Doc:   "A second secret, in any form of the first: its tokens are good too, while one is replaced by the other.",
+		parse: func(c *Config, v string) (err error) { c.SecretFallback, err = secretFile(v); return err }},
+	{Name: "PGWS_JWT_AUDIENCE",
+		Doc:   "What a token's claim aud must be or hold. Unset: it is not looked at.",
+		parse: func(c *Config, v string) error { c.Audience = v; return nil }},
+	{Name: "PGWS_JWT_ISSUER",
+		Doc:   "What a token's claim iss must be. Unset: it is not looked at.",
+		parse: func(c *Config, v string) error { c.Issuer = v; return nil }},
+	{Name: "PGWS_JWT_LEEWAY", Default: "0s",
+		Doc:   "How much longer than exp, and earlier than nbf, a token is good, 1h at most: for clocks that differ.",
+		parse: func(c *Config, v string) (err error) { c.Leeway, err = upTo(time.Hour, v); return err }},
+	{Name: "PGWS_CLAIM_MODE",
+		Doc:   "Where a token has its mode, as a path of names such as $.app_metadata.pgws.mode. Unset: the claim mode.",
+		parse: func(c *Config, v string) error { c.ClaimMode = v; return nil }},
+	{Name: "PGWS_CLAIM_CHANNELS",
+		Doc:   "Where a token has its channels, one or a list, as such a path. Unset: the claims channel and channels.",
+		parse: func(c *Config, v string) error { c.ClaimChannels = v; return nil }},
+	{Name: "PGWS_DEFAULT_MODE",
+		Doc:   "The mode of tokens that have none: r, w or rw. Unset: they are refused.",
+		parse: parseDefaultMode},
 	{Name: "PGWS_REQUIRE_CHANNELS", Default: "False",
 		Doc:   "Strict mode: a token without channels opens none. Else it opens whichever channel the address names.",
 		parse: func(c *Config, v string) (err error) { c.RequireChannels, err = boolean(v); return err }},
+	{Name: "PGWS_CHANNEL_PATTERNS", Default: "False",
+		Doc:   "Whether channels in a token may be patterns: room:* is room: and one more part, room:** one or more.",
+		parse: func(c *Config, v string) (err error) { c.ChannelPatterns, err = boolean(v); return err }},
+	{Name: "PGWS_TOKEN_IN_PATH", Default: "True",
+		Doc:   "Whether a token may stand in the address, where proxies log it. It may always come in a header, a subprotocol or a message.",
+		parse: func(c *Config, v string) (err error) { c.TokenInPath, err = boolean(v); return err }},
+	{Name: "PGWS_TOKEN_COOKIE",
+		Doc:   "Name of a cookie that may hold the token; needs PGWS_ALLOWED_ORIGINS. Unset: no cookie is read.",
+		parse: parseTokenCookie},
+	{Name: "PGWS_ALLOWED_ORIGINS",
+		Doc:   "Origins of the pages that may connect, such as https://app.example.com or https://*.example.com, separated by commas or spaces. Unset: any.",
+		parse: func(c *Config, v string) (err error) { c.AllowedOrigins, err = origins(v); return err }},
 	{Name: "PGWS_HOST", Default: "*4",
 		Doc:   "Where to listen: * any address, *4 any preferring IPv4, !4 IPv4 only, *6 any preferring IPv6, !6 IPv6 only, or a host's name or address.",
 		parse: func(c *Config, v string) error { c.Host = v; return nil }},
@@ -75,134 +100,28 @@ var Settings = []Setting{
 	{Name: "PGWS_MAX_MESSAGE_BYTES", Default: "1MiB",
 		Doc:   "The longest message read from a client, fragments joined. What PostgreSQL cannot carry (8000 bytes with its claims) is refused in any case.",
 		parse: func(c *Config, v string) (err error) { c.MaxMessageBytes, err = size(v); return err }},
+	{Name: "PGWS_MESSAGE_RATE",
+		Doc:   "How many messages a second one connection, or one token by POST, may send; as many may come at once. Unset: any number.",
+		parse: func(c *Config, v string) (err error) { c.MessageRate, err = integer(v, 1, 1_000_000); return err }},
 	{Name: "PGWS_QUEUE_BYTES", Default: "16MiB",
 		Doc:   "How much may wait for PostgreSQL; then clients that send are made to wait.",
 		parse: func(c *Config, v string) (err error) { c.QueueBytes, err = size(v); return err }},
 	{Name: "PGWS_MAX_LAG_BYTES", Default: "32MiB",
 		Doc:   "How far a client may fall behind before it is closed with 1013.",
 		parse: func(c *Config, v string) (err error) { c.MaxLagBytes, err = size(v); return err }},
+	{Name: "PGWS_HISTORY_BYTES", Default: "4MiB",
+		Doc:   "How much of what was heard is kept for clients that come back; 0: nothing.",
+		parse: func(c *Config, v string) (err error) { c.HistoryBytes, err = sizeOrNone(v); return err }},
 	{Name: "PGWS_WRITE_TIMEOUT", Default: "10s",
 		Doc:   "How long a write to a client may stall before it is dropped.",
 		parse: func(c *Config, v string) (err error) { c.WriteTimeout, err = duration(v); return err }},
 	{Name: "PGWS_WRITE_INTERVAL", Default: "0s",
 		Doc:   "The least time between two rounds of writing, 1s at most, such as 20ms: messages that come meanwhile are sent together. Saves CPU where channels are busy, makes messages that much later at most.",
-		parse: func(c *Config, v string) (err error) { c.WriteInterval, err = interval(v); return err }},
+		parse: func(c *Config, v string) (err error) { c.WriteInterval, err = upTo(time.Second, v); return err }},
+	{Name: "PGWS_COMPRESS_MIN_BYTES", Default: "1KiB",
+		Doc:   "The shortest message that is compressed for clients that ask for it; 0: none is.",
+		parse: func(c *Config, v string) (err error) { c.CompressMinBytes, err = sizeOrNone(v); return err }},
 	{Name: "PGWS_LOG_LEVEL", Default: "info",
 		Doc:   "debug, info, warn or error.",
 		parse: parseLogLevel},
-}
-
-var errEmpty = errors.New("nothing but white space")
-
-// trimmedFile drops all white space around the value, which no URI needs.
-func trimmedFile(value string) (string, error) {
-	content, err := fromFile(value)
-	if err != nil {
-		return "", err
-	}
-	if content = strings.TrimSpace(content); content == "" {
-		return "", errEmpty
-	}
-	return content, nil
-}
-
-// secretFile drops one newline at the end, which editors add.
-func secretFile(value string) (string, error) {
-	content, err := fromFile(value)
-	if err != nil || !strings.HasPrefix(value, "@") {
-		return content, err
-	}
-	if content = strings.TrimSuffix(content, "\n"); content == "" {
-		return "", errEmpty
-	}
-	return content, nil
-}
-
-func parseListenChannel(c *Config, v string) error {
-	const longest = 63 // NAMEDATALEN-1, see PostgreSQL's "Identifiers and Key Words"
-	if len(v) > longest {
-		return fmt.Errorf("longer than %d bytes: PostgreSQL would cut it", longest)
-	}
-	c.ListenChannel = v
-	return nil
-}
-
-func parseCheckInterval(c *Config, v string) error {
-	ms, err := integer(v, 0, 86_400_000)
-	c.CheckInterval = time.Duration(ms) * time.Millisecond
-	return err
-}
-
-func parseLogLevel(c *Config, v string) error {
-	switch level := strings.ToLower(v); level {
-	case "debug", "info", "warn", "error":
-		c.LogLevel = level
-		return nil
-	}
-	return fmt.Errorf("%q is none of debug, info, warn, error", v)
-}
-
-func boolean(v string) (bool, error) {
-	switch v {
-	case "True", "true", "1":
-		return true, nil
-	case "False", "false", "0":
-		return false, nil
-	}
-	return false, fmt.Errorf("%q is neither True nor False", v)
-}
-
-func integer(v string, least, most int) (int, error) {
-	n, err := strconv.Atoi(v)
-	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%q is no whole number from %d to %d", v, least, most)
-	}
-	return n, nil
-}
-
-// address checks that an address has a host, which may be empty, and a port.
-func address(v string) (string, error) {
-	_, port, err := net.SplitHostPort(v)
-	if err == nil {
-		_, err = integer(port, 0, 65535)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%q is no address such as 127.0.0.1:3001, :3001 or [::1]:3001", v)
-	}
-	return v, nil
-}
-
-// mostBytes is more than any size needs, and fits an int.
-const mostBytes = min(1<<40, math.MaxInt)
-
-// size reads a number of bytes such as 65536, 64KiB or 16MiB.
-func size(v string) (int, error) {
-	number, shift := v, 0
-	for i, unit := range []string{"KiB", "MiB", "GiB"} {
-		if before, ok := strings.CutSuffix(v, unit); ok {
-			number, shift = before, 10*(i+1)
-		}
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || n < 1 || n > mostBytes>>shift {
-		return 0, fmt.Errorf("%q is no size such as 65536, 64KiB or 16MiB, 1024GiB at most", v)
-	}
-	return n << shift, nil
-}
-
-func duration(v string) (time.Duration, error) {
-	d, err := time.ParseDuration(v)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is no time such as 500ms, 10s or 1m", v)
-	}
-	return d, nil
-}
-
-// interval reads a short time, which may be none.
-func interval(v string) (time.Duration, error) {
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 0 || d > time.Second {
-		return 0, fmt.Errorf("%q is no time from 0s to 1s, such as 20ms", v)
-	}
-	return d, nil
 }

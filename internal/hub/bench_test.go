@@ -37,13 +37,13 @@ func BenchmarkFanout(b *testing.B) {
 	for range sessions {
 		done.Add(1)
 		size := len(appendTextFrame(nil, payload))
-		begin(h, &sink{want: size * burst * rounds, done: &done}).Subscribe("c")
+		begin(h, &sink{want: size * burst * rounds, done: &done}).Subscribe(to("c"))
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range rounds {
 		for range burst {
-			h.Append("c", payload)
+			h.Append("c", payload, nil)
 		}
 		h.Flush()
 	}
@@ -61,13 +61,13 @@ func BenchmarkMerge(b *testing.B) {
 	for range sessions {
 		done.Add(1)
 		size := len(appendTextFrame(nil, payload))
-		begin(h, &sink{want: size * channels * rounds, done: &done}).Subscribe(names...)
+		begin(h, &sink{want: size * channels * rounds, done: &done}).Subscribe(to(names...))
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range rounds {
 		for _, name := range names {
-			h.Append(name, payload)
+			h.Append(name, payload, nil)
 		}
 		h.Flush()
 	}
@@ -102,13 +102,13 @@ func BenchmarkChannels(b *testing.B) {
 	for i := range names {
 		names[i] = strconv.Itoa(i)
 		done.Add(1)
-		begin(h, &sink{want: len(appendTextFrame(nil, payload)) * rounds, done: &done}).Subscribe(names[i])
+		begin(h, &sink{want: len(appendTextFrame(nil, payload)) * rounds, done: &done}).Subscribe(to(names[i]))
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range rounds {
 		for i, name := range names {
-			h.Append(name, payload)
+			h.Append(name, payload, nil)
 			if i%burst == burst-1 {
 				h.Flush()
 			}

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -47,9 +48,30 @@ func start(t testing.TB, o Options) *Hub {
 	return h
 }
 
+// finalText is the first byte of a websocket frame that is a whole text.
+const finalText = 0x81
+
+// texts is the format of websocket text frames (RFC 6455, section 5.2).
+var texts = &Format{Publication: func(dst []byte, p Publication) []byte { return appendTextFrame(dst, p.Payload) }}
+
+func appendTextFrame(dst []byte, payload string) []byte {
+	switch n := len(payload); {
+	case n < 126:
+		dst = append(dst, finalText, byte(n))
+	case n <= math.MaxUint16:
+		dst = binary.BigEndian.AppendUint16(append(dst, finalText, 126), uint16(n))
+	default:
+		dst = binary.BigEndian.AppendUint64(append(dst, finalText, 127), uint64(n))
+	}
+	return append(dst, payload...)
+}
+
+// to is a subscription to channels from now on.
+func to(channels ...string) Subscription { return Subscription{Channels: channels} }
+
 // begin makes a session that writes.
 func begin(h *Hub, t Transport) *Session {
-	s := h.NewSession(t)
+	s := h.NewSession(t, texts)
 	s.Start()
 	return s
 }

@@ -6,14 +6,24 @@
 // and what every cursor has passed is left to the garbage collector. So a slow
 // session costs a pointer, not a queue.
 //
-// Locks: Session.mu comes before bucket.mu and log.mu, which are never held
-// together; writer.mu is taken alone. None is held while a transport is called.
+// Sessions are sent what is published in a Format, and a log has one: where
+// sessions of several formats share a channel, it has as many logs.
+//
+// What comes between two flushes is shown to the sessions in one step: it waits in
+// the batch, and is in the logs and the history only when Flush has brought it into
+// all of them. Who joins or comes back holds the history's lock meanwhile, and so finds
+// each publication either everywhere or nowhere.
+//
+// Locks: history.mu comes before Session.mu, and that before bucket.mu and log.mu,
+// which are never held together; writer.mu is taken alone. None is held while a
+// transport is called.
 package hub
 
 import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -29,8 +39,8 @@ const DefaultMaxLag = 32 << 20
 // bucketCount spreads the table of channels over this many locks.
 const bucketCount = 64
 
-// maxRunBytes ends a batch: more than this is not held back from the writers.
-const maxRunBytes = 64 << 10
+// maxBatchBytes ends a batch: more than this is not held back from the writers.
+const maxBatchBytes = 64 << 10
 
 // ErrLagging ends a session that has fallen behind by more than Options.MaxLag.
 var ErrLagging = errors.New("hub: session lags behind its channels")
@@ -57,6 +67,9 @@ type Options struct {
 	// meanwhile goes to each session in one write. It trades latency, for channels
 	// that are busy, against CPU. 0 means none.
 	Interval time.Duration
+	// History is how many bytes of what was published are held for sessions that
+	// come back; 0 means none.
+	History int
 	// Observer counts; it is required.
 	Observer Observer
 }
@@ -67,25 +80,36 @@ type Hub struct {
 	maxLag   uint64
 	interval time.Duration
 	observer Observer
+	epoch    uint64
 
 	seed    maphash.Seed
 	buckets [bucketCount]bucket
 
-	writers []*writer
-	turn    atomic.Uint32  // deals sessions out to the writers
-	waiting sync.WaitGroup // goroutines of sessions that wait for their socket
+	writers  []*writer
+	sessions atomic.Uint32  // numbers them, and deals them out to the writers
+	waiting  sync.WaitGroup // goroutines of sessions that wait for their socket
 
 	// The source's own.
-	position uint64 // of the newest publication appended
-	received int    // since the last flush
-	held     int    // bytes appended since the last flush
-	fresh    []*log // logs appended to since the last flush
+	position uint64     // of the newest publication appended
+	batch    []appended // since the last flush
+	held     int        // bytes of batch
+	fresh    []*log     // those that Flush has appended to
+
+	history history
 
 	// visible is the position up to which every log is complete. A session that
 	// merges several logs goes no further, so that it keeps the source's order.
 	visible atomic.Uint64
 }
 
+// An appended publication waits for the flush.
+type appended struct {
+	Publication
+	except uint32 // the number of the session that is not sent it; 0: none
+}
+
+// A bucket holds the logs of some channels: the first of each, which leads to those
+// in other formats.
 type bucket struct {
 	mu   sync.RWMutex
 	logs map[string]*log
@@ -99,7 +123,11 @@ func New(o Options) *Hub {
 	if o.Writers == 0 {
 		o.Writers = max(runtime.GOMAXPROCS(0)-1, 1)
 	}
-	h := &Hub{maxLag: uint64(o.MaxLag), interval: o.Interval, observer: o.Observer, seed: maphash.MakeSeed()}
+	h := &Hub{
+		maxLag: uint64(o.MaxLag), interval: o.Interval, observer: o.Observer,
+		epoch: 1 + rand.N[uint64](1<<48), seed: maphash.MakeSeed(),
+	}
+	h.history.max = o.History
 	for i := range h.buckets {
 		h.buckets[i].logs = make(map[string]*log)
 	}
@@ -123,24 +151,20 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // Append adds one publication to the end of a channel. Sessions see it after
-// the next Flush. A channel without sessions keeps nothing.
-func (h *Hub) Append(channel, payload string) {
+// the next Flush, but for the one that is excepted, if any.
+func (h *Hub) Append(channel, payload string, except *Session) {
 	h.position++
-	h.received++
-	l := h.find(channel)
-	if l == nil {
-		return
-	}
-	// A text frame must be UTF-8 (RFC 6455, section 5.6) or browsers drop the
-	// connection; a database in SQL_ASCII may send anything.
+	// Neither a text frame (RFC 6455, section 5.6) nor an event stream may be anything
+	// but UTF-8; a database in SQL_ASCII may send anything.
 	if !utf8.ValidString(payload) {
 		payload = strings.ToValidUTF8(payload, "\uFFFD")
 	}
-	if len(l.next.marks) == 0 {
-		h.fresh = append(h.fresh, l)
+	p := appended{Publication: Publication{Channel: channel, Position: Position{h.epoch, h.position}, Payload: payload}}
+	if except != nil {
+		p.except = except.number
 	}
-	l.next.add(h.position, payload)
-	if h.held += len(payload); h.held >= maxRunBytes {
+	h.batch = append(h.batch, p)
+	if h.held += len(channel) + len(payload) + frameRoom; h.held >= maxBatchBytes {
 		h.Flush()
 	}
 }
@@ -148,13 +172,76 @@ func (h *Hub) Append(channel, payload string) {
 // Flush shows the sessions what has been appended. The source calls it
 // whenever it is about to wait for more.
 func (h *Hub) Flush() {
-	if h.received == 0 {
+	if len(h.batch) == 0 {
 		return
 	}
+	h.show(func() {
+		for i := range h.batch {
+			h.add(&h.batch[i])
+		}
+	})
+	h.observer.Received(len(h.batch))
+	clear(h.batch)
+	h.batch, h.held = h.batch[:0], 0
+}
+
+// Gap tells the sessions that publications may have been missed, and forgets what
+// was before.
+func (h *Hub) Gap() {
+	h.Flush()
+	h.position++
+	h.show(func() {
+		h.history.forget(h.position)
+		for i := range h.buckets {
+			h.addGap(&h.buckets[i])
+		}
+	})
+}
+
+// add brings a publication into the history and the logs of its channel, where it
+// is not seen yet. A channel without sessions keeps nothing else.
+func (h *Hub) add(p *appended) {
+	h.history.add(p)
+	b := h.bucket(p.Channel)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for l := b.logs[p.Channel]; l != nil; l = l.other {
+		h.touch(l)
+		l.add(p)
+	}
+}
+
+func (h *Hub) addGap(b *bucket) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, l := range b.logs {
+		for ; l != nil; l = l.other {
+			if l.format.Gap != nil {
+				h.touch(l)
+				l.addGap(h.position)
+			}
+		}
+	}
+}
+
+// touch is called before something is added to a log.
+func (h *Hub) touch(l *log) {
+	if len(l.tail.marks) == 0 {
+		h.fresh = append(h.fresh, l)
+	}
+}
+
+// show has add bring what is new into the logs and the history, shows it to all at
+// once, and wakes the writers concerned.
+func (h *Hub) show(add func()) {
+	h.history.mu.Lock()
+	add()
+	bytes := 0
 	for _, l := range h.fresh {
-		l.commit()
+		bytes += l.commit()
 	}
 	h.visible.Store(h.position)
+	h.history.mu.Unlock()
 	for _, l := range h.fresh {
 		for i, w := range h.writers {
 			if l.hasMembers(i) {
@@ -163,37 +250,38 @@ func (h *Hub) Flush() {
 		}
 	}
 	for _, w := range h.writers {
-		w.count(h.held)
+		w.count(bytes)
 	}
-	h.observer.Received(h.received)
 	clear(h.fresh)
-	h.fresh, h.received, h.held = h.fresh[:0], 0, 0
+	h.fresh = h.fresh[:0]
 }
 
-// NewSession returns a session without channels that writes to t, from Start on.
-func (h *Hub) NewSession(t Transport) *Session {
-	return &Session{hub: h, transport: t, writer: int(h.turn.Add(1)) % len(h.writers), held: true}
+// NewSession returns a session without channels that writes to t, from Start on,
+// what is published in a format.
+func (h *Hub) NewSession(t Transport, format *Format) *Session {
+	number := h.sessions.Add(1)
+	return &Session{
+		hub: h, transport: t, format: format, number: number,
+		writer: uint16(number % uint32(len(h.writers))), held: true,
+	}
 }
 
 func (h *Hub) bucket(channel string) *bucket {
 	return &h.buckets[maphash.String(h.seed, channel)%bucketCount]
 }
 
-func (h *Hub) find(channel string) *log {
-	b := h.bucket(channel)
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.logs[channel]
-}
-
-// acquire returns the channel's log, made if need be, and counts one user.
-func (h *Hub) acquire(channel string) *log {
+// acquire returns the channel's log in a format, made if need be, and counts one user.
+func (h *Hub) acquire(channel string, format *Format) *log {
 	b := h.bucket(channel)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l := b.logs[channel]
+	first := b.logs[channel]
+	l := first
+	for l != nil && l.format != format {
+		l = l.other
+	}
 	if l == nil {
-		l = newLog(channel, len(h.writers))
+		l = newLog(channel, format, len(h.writers), first)
 		b.logs[channel] = l
 	}
 	l.users++
@@ -205,7 +293,19 @@ func (h *Hub) release(l *log) {
 	b := h.bucket(l.name)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l.users--; l.users == 0 {
+	if l.users--; l.users > 0 {
+		return
+	}
+	first := b.logs[l.name]
+	switch {
+	case first != l:
+		for first.other != l {
+			first = first.other
+		}
+		first.other = l.other
+	case l.other != nil:
+		b.logs[l.name] = l.other
+	default:
 		delete(b.logs, l.name)
 	}
 }

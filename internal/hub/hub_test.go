@@ -17,12 +17,12 @@ func TestDelivery(t *testing.T) {
 	h := start(t, Options{Observer: observer})
 	a, b := newRecorder(), newRecorder()
 	sa, sb := begin(h, a), begin(h, b)
-	h.Append("one", "before anybody is there")
+	h.Append("one", "before anybody is there", nil)
 	h.Flush()
-	sa.Subscribe("one")
-	sb.Subscribe("one", "two")
+	sa.Subscribe(to("one"))
+	sb.Subscribe(to("one", "two"))
 	for i := range 10 {
-		h.Append([]string{"one", "two", "three"}[i%3], strconv.Itoa(i))
+		h.Append([]string{"one", "two", "three"}[i%3], strconv.Itoa(i), nil)
 	}
 	h.Flush()
 	if diff := cmp.Diff([]string{"0", "3", "6", "9"}, a.texts(t, 4)); diff != "" {
@@ -51,10 +51,10 @@ func TestStart(t *testing.T) {
 	t.Parallel()
 	h := start(t, Options{})
 	early, witness := newRecorder(), newRecorder()
-	s := h.NewSession(early)
-	s.Subscribe("c")
-	begin(h, witness).Subscribe("c")
-	h.Append("c", "one")
+	s := h.NewSession(early, texts)
+	s.Subscribe(to("c"))
+	begin(h, witness).Subscribe(to("c"))
+	h.Append("c", "one", nil)
 	h.Flush()
 	witness.texts(t, 1)
 	s.Control([]byte{0x89, 0})
@@ -79,14 +79,14 @@ func TestLaggingSessionIsGivenUp(t *testing.T) {
 	slow.room = make(chan struct{})
 	defer close(slow.room)
 	s := begin(h, slow)
-	s.Subscribe("c")
-	begin(h, healthy).Subscribe("c")
+	s.Subscribe(to("c"))
+	begin(h, healthy).Subscribe(to("c"))
 	payload := strings.Repeat("x", 7<<10)
 	published := 0
 	lagging := func() bool { return len(slow.aborted) > 0 }
 	isLagging := func() bool { slow.mu.Lock(); defer slow.mu.Unlock(); return lagging() }
 	for !isLagging() && !t.Failed() {
-		h.Append("c", payload)
+		h.Append("c", payload, nil)
 		h.Flush()
 		published++
 		healthy.await(t, func() bool { return len(healthy.written) >= published*len(payload) })
@@ -111,14 +111,14 @@ func TestEnd(t *testing.T) {
 	h := start(t, Options{})
 	r := newRecorder()
 	s := begin(h, r)
-	s.Subscribe("c")
-	h.Append("c", "one")
+	s.Subscribe(to("c"))
+	h.Append("c", "one", nil)
 	h.Flush()
 	r.texts(t, 1)
 	s.Control([]byte{0x89, 0})
 	<-s.End([]byte{0x88, 0})
 	s.Control([]byte{0x8A, 0})
-	h.Append("c", "two")
+	h.Append("c", "two", nil)
 	h.Flush()
 	<-s.End([]byte("another"))
 	r.mu.Lock()
@@ -137,14 +137,14 @@ func TestEndWhileWriting(t *testing.T) {
 	r.accept = func(int) int { return 2 }
 	r.room = make(chan struct{})
 	s := begin(h, r)
-	s.Subscribe("c")
-	h.Append("c", "one")
+	s.Subscribe(to("c"))
+	h.Append("c", "one", nil)
 	h.Flush()
 	r.await(t, func() bool { return len(r.written) == 2 })
-	h.Append("c", "two")
+	h.Append("c", "two", nil)
 	h.Flush()
 	ended := s.End([]byte{0x88, 0})
-	h.Append("c", "three")
+	h.Append("c", "three", nil)
 	h.Flush()
 	select {
 	case <-ended:
@@ -172,8 +172,8 @@ func TestWriteFails(t *testing.T) {
 	h := start(t, Options{})
 	b := broken{newRecorder(), errors.New("reset")}
 	s := begin(h, b)
-	s.Subscribe("c")
-	h.Append("c", "one")
+	s.Subscribe(to("c"))
+	h.Append("c", "one", nil)
 	h.Flush()
 	b.await(t, func() bool { return len(b.aborted) > 0 })
 	if diff := cmp.Diff(b.err.Error(), b.aborted[0].Error()); diff != "" {
@@ -189,9 +189,9 @@ func TestCaughtUpKeepsNothing(t *testing.T) {
 	h := start(t, Options{})
 	r := newRecorder()
 	s := begin(h, r)
-	s.Subscribe("c", "d")
+	s.Subscribe(to("c", "d"))
 	for i := range 100 {
-		h.Append("c", strconv.Itoa(i))
+		h.Append("c", strconv.Itoa(i), nil)
 	}
 	h.Flush()
 	r.texts(t, 100)
@@ -212,9 +212,9 @@ func TestPayloadsBecomeTextFrames(t *testing.T) {
 			t.Parallel()
 			h := start(t, Options{})
 			r := newRecorder()
-			begin(h, r).Subscribe("c")
+			begin(h, r).Subscribe(to("c"))
 			payload := strings.Repeat("ü", n/2) + strings.Repeat("x", n%2)
-			h.Append("c", payload)
+			h.Append("c", payload, nil)
 			h.Flush()
 			if diff := cmp.Diff([]string{payload}, r.texts(t, 1)); diff != "" {
 				t.Error(diff)
@@ -225,8 +225,8 @@ func TestPayloadsBecomeTextFrames(t *testing.T) {
 		t.Parallel()
 		h := start(t, Options{})
 		r := newRecorder()
-		begin(h, r).Subscribe("c")
-		h.Append("c", "a\xffb")
+		begin(h, r).Subscribe(to("c"))
+		h.Append("c", "a\xffb", nil)
 		h.Flush()
 		if diff := cmp.Diff([]string{"a\uFFFDb"}, r.texts(t, 1)); diff != "" {
 			t.Error(diff)

@@ -19,10 +19,10 @@ func TestInterval(t *testing.T) {
 		r := newRecorder()
 		r.accept = func(size int) int { writes.Add(1); return size }
 		s := begin(h, r)
-		s.Subscribe("c")
+		s.Subscribe(to("c"))
 		publish := func(texts ...string) {
 			for _, text := range texts {
-				h.Append("c", text)
+				h.Append("c", text, nil)
 				h.Flush()
 			}
 			synctest.Wait()
@@ -60,13 +60,13 @@ func TestEndInInterval(t *testing.T) {
 				h := start(t, Options{Interval: time.Second})
 				r := newRecorder()
 				s := begin(h, r)
-				s.Subscribe(channels...)
+				s.Subscribe(to(channels...))
 				for _, text := range []string{"1", "2"} {
-					h.Append(channels[len(channels)-1], text)
+					h.Append(channels[len(channels)-1], text, nil)
 					h.Flush()
 					synctest.Wait()
 				}
-				h.Append("c", "not flushed")
+				h.Append("c", "not flushed", nil)
 				<-s.End([]byte("\x88\x00"))
 				h.Flush()
 				if want := "\x81\x011\x81\x012\x88\x00"; string(r.written) != want {
@@ -85,11 +85,11 @@ func TestIntervalDoesNotLag(t *testing.T) {
 		h := start(t, Options{Interval: time.Second, MaxLag: maxLag, Writers: 1})
 		r := newRecorder()
 		s := begin(h, r)
-		s.Subscribe("c", "d")
+		s.Subscribe(to("c", "d"))
 		payload := strings.Repeat("x", 1000)
 		for range pairs {
-			h.Append("c", payload)
-			h.Append("d", payload)
+			h.Append("c", payload, nil)
+			h.Append("d", payload, nil)
 			h.Flush()
 			synctest.Wait()
 		}

@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"encoding/binary"
-	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -10,63 +8,83 @@ import (
 // A run holds consecutive publications of one channel, their frames end to end
 // in one slice so that a session far behind is written to in few pieces. The
 // last run of a log is empty and waits to be filled: whoever has caught up
-// points to it and so keeps nothing alive. Once next is set, nothing changes.
+// points to it and so keeps nothing alive. Only the source touches the rest of it
+// until next is set; from then on nothing changes.
 type run struct {
 	frames []byte
 	marks  []mark
 	start  uint64 // bytes of the log before this run
+	muted  bool   // some of the marks except a session
 	next   atomic.Pointer[run]
 }
 
 // A mark ends one publication of a run.
 type mark struct {
 	position uint64
-	end      int // in run.frames
+	end      uint32 // in run.frames
+	except   uint32 // the number of the session that is not sent this one; 0: none
 }
 
-// A batch is a run in the making.
-type batch struct {
-	frames []byte
-	marks  []mark
+// add adds a publication in a format.
+func (r *run) add(p *Publication, format *Format, except uint32) {
+	r.frames = format.Publication(r.frames, *p)
+	r.marks = append(r.marks, mark{position: p.Position.offset, end: uint32(len(r.frames)), except: except})
+	r.muted = r.muted || except != 0
 }
 
-func (b *batch) add(position uint64, payload string) {
-	if b.frames == nil {
-		b.frames = make([]byte, 0, maxFrameHeader+len(payload))
-	}
-	b.frames = appendTextFrame(b.frames, payload)
-	b.marks = append(b.marks, mark{position: position, end: len(b.frames)})
-}
-
-// A log is one channel: its runs from some cursor's place to the end, and the
-// cursors in it.
+// A log is one channel in one format: its runs from some cursor's place to the
+// end, and the cursors in it.
 type log struct {
-	name  string
-	users int // guarded by the bucket's lock
+	name   string
+	format *Format
+	users  int  // guarded by the bucket's lock,
+	other  *log // as is this: the same channel in another format
 
-	next batch // the source's own, not yet seen by sessions
+	room int // the source's own: what a frame has needed beside its payload
 
 	end atomic.Uint64 // bytes in all
 
 	mu      sync.Mutex
-	tail    *run        // the empty run
+	tail    *run        // the empty run; changed by the source alone
 	members [][]*cursor // by writer
 }
 
-func newLog(name string, writers int) *log {
-	return &log{name: name, tail: new(run), members: make([][]*cursor, writers)}
+func newLog(name string, format *Format, writers int, other *log) *log {
+	return &log{name: name, format: format, other: other, tail: new(run), members: make([][]*cursor, writers)}
 }
 
-// commit makes a run of the batch and shows it to the cursors.
-func (l *log) commit() {
+// frameRoom is for a header, which some formats write before they know its length.
+const frameRoom = 10
+
+// add adds a publication to the empty run, not yet seen by sessions.
+func (l *log) add(p *appended) {
+	r := l.tail
+	first := r.frames == nil
+	if first {
+		r.frames = make([]byte, 0, frameRoom+max(0, l.room+len(p.Payload)))
+	}
+	r.add(&p.Publication, l.format, p.except)
+	if first {
+		l.room = len(r.frames) - len(p.Payload)
+	}
+}
+
+// addGap adds the news of a gap to the empty run, not yet seen by sessions.
+func (l *log) addGap(position uint64) {
+	r := l.tail
+	r.frames = l.format.Gap(r.frames, l.name)
+	r.marks = append(r.marks, mark{position: position, end: uint32(len(r.frames))})
+}
+
+// commit shows what was added to the cursors and returns its size.
+func (l *log) commit() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.tail
-	r.frames, r.marks = l.next.frames, l.next.marks
-	l.next = batch{}
 	l.tail = &run{start: r.start + uint64(len(r.frames))}
 	l.end.Store(l.tail.start)
 	r.next.Store(l.tail)
+	return len(r.frames)
 }
 
 // join puts a cursor at the end of the log.
@@ -75,7 +93,7 @@ func (l *log) join(c *cursor) {
 	defer l.mu.Unlock()
 	c.at = l.tail
 	members := &l.members[c.session.writer]
-	c.member = len(*members)
+	c.member = uint32(len(*members))
 	*members = append(*members, c)
 }
 
@@ -106,27 +124,4 @@ func (l *log) sessions(writer int, dst []*Session) []*Session {
 		dst = append(dst, c.session)
 	}
 	return dst
-}
-
-// maxFrameHeader is the longest header of an unmasked frame (RFC 6455,
-// section 5.2).
-const maxFrameHeader = 10
-
-// finalText is the first byte of a frame that is a whole text message.
-const finalText = 0x80 | 0x1
-
-// appendTextFrame appends payload as one unmasked text frame.
-func appendTextFrame(dst []byte, payload string) []byte {
-	dst = append(dst, finalText)
-	switch n := len(payload); {
-	case n < 126:
-		dst = append(dst, byte(n))
-	case n <= math.MaxUint16:
-		dst = append(dst, 126)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(n))
-	default:
-		dst = append(dst, 127)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
-	}
-	return append(dst, payload...)
 }

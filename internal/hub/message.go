@@ -6,15 +6,25 @@ import (
 	"unicode/utf8"
 )
 
-// ErrTooLarge refuses a message whose notification PostgreSQL would not take.
-var ErrTooLarge = errors.New("message too large for a notification of PostgreSQL (7999 bytes with its claims)")
+var (
+	// ErrTooLarge refuses a message whose notification PostgreSQL would not take.
+	ErrTooLarge = errors.New("message too large for a notification of PostgreSQL (7999 bytes with its claims)")
+	// ErrUnavailable refuses a prompt message that would have to wait: PostgreSQL
+	// is away, the queue to it is full, or the server stops. Nothing of it is sent;
+	// it may be published again later.
+	ErrUnavailable = errors.New("PostgreSQL is away or cannot keep up")
+	// ErrRefused tells that PostgreSQL finds fault with the text of a message that
+	// was accepted. To publish it again is of no use.
+	ErrRefused = errors.New("PostgreSQL refuses the message")
+)
 
 // Publisher takes messages on their way to where the source hears them.
 type Publisher interface {
 	// Publish accepts a message, or waits until it can, or ctx is done. What it
 	// has accepted it does not drop: it is published at least once, and one
 	// sender's messages in the order they were accepted. ErrTooLarge means that
-	// nothing of the message was accepted.
+	// nothing of the message was accepted, and so does ErrUnavailable, which only
+	// a message with Prompt set meets.
 	Publish(ctx context.Context, m Message) error
 }
 
@@ -24,16 +34,28 @@ type Message struct {
 	Event string
 	// Channels are those it is for: each gets a publication of its own.
 	Channels []string
-	// Text is the payload.
+	// Text is the payload: a string, or with JSON set a JSON value.
 	Text []byte
+	// JSON says that Text is a valid JSON value in UTF-8, which is published as it
+	// is instead of as a string.
+	JSON bool
 	// Claims are those of the sender's token: a JSON object with at least one
 	// member and none called message_delivered_at.
 	Claims string
 	// Sender keeps the order among messages of one session; nil has none.
 	Sender *Session
-	// Refused, if set, is called when the message turns out unpublishable after
-	// it was accepted (PostgreSQL finds fault with its text). It must not wait.
-	Refused func(error)
+	// Mute keeps the publication from Sender.
+	Mute bool
+	// Prompt refuses the message with ErrUnavailable where another one would be
+	// kept until PostgreSQL is back, or where ctx is done before there is room.
+	Prompt bool
+	// Done, if set, is called once about an accepted message. Without an error, when
+	// PostgreSQL has committed its publications to all channels; stamp is then the last
+	// one's message_delivered_at in microseconds since 1970. With one that wraps
+	// ErrRefused, when PostgreSQL finds fault with its text. It is called from a
+	// goroutine of the publisher, must not wait, and may never be called when the
+	// server ends first.
+	Done func(stamp int64, err error)
 }
 
 // Stamp is the place that AppendJSON keeps for the time of delivery, and its
@@ -54,7 +76,11 @@ func (m *Message) AppendJSON(dst []byte, channel string, ascii bool) []byte {
 	dst = append(dst, `,"channel":`...)
 	dst = appendString(dst, channel, ascii)
 	dst = append(dst, `,"payload":`...)
-	dst = appendString(dst, m.Text, ascii)
+	if m.JSON {
+		dst = appendText(dst, m.Text, ascii)
+	} else {
+		dst = appendString(dst, m.Text, ascii)
+	}
 	dst = append(dst, `,"claims":`...)
 	claims := m.Claims[:len(m.Claims)-len("}")]
 	if ascii {

@@ -13,7 +13,7 @@ func TestAppendJSON(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		text, claims string
-		ascii        bool
+		json, ascii  bool
 		want         string // payload and claims
 	}{
 		"plain":   {text: "hi", claims: `{"mode":"rw"}`, want: `"payload":"hi","claims":{"mode":"rw"`},
@@ -23,11 +23,13 @@ func TestAppendJSON(t *testing.T) {
 		"long": {text: strings.Repeat("é", 20) + "\n" + strings.Repeat("x", 30) + `"`, claims: `{"a":1}`,
 			want: `"payload":"` + strings.Repeat("é", 20) + `\n` + strings.Repeat("x", 30) + `\"","claims":{"a":1`},
 		"empty text": {text: "", claims: `{"a":null}`, want: `"payload":"","claims":{"a":null`},
+		"JSON":       {text: `{"a":["ü\n",null]}`, json: true, claims: `{"a":1}`, want: `"payload":{"a":["ü\n",null]},"claims":{"a":1`},
+		"JSON ascii": {text: `["ü","😀\u00fc"]`, json: true, claims: `{"a":1}`, ascii: true, want: `"payload":["\u00fc","\ud83d\ude00\u00fc"],"claims":{"a":1`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := Message{Event: "WebsocketMessage", Text: []byte(test.text), Claims: test.claims}
+			m := Message{Event: "WebsocketMessage", Text: []byte(test.text), JSON: test.json, Claims: test.claims}
 			got := string(m.AppendJSON(nil, "ch", test.ascii))
 			want := `{"event":"WebsocketMessage","channel":"ch",` + test.want + `,"message_delivered_at":` + Stamp + `}}`
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -41,27 +43,46 @@ func TestAppendJSON(t *testing.T) {
 func FuzzAppendJSON(f *testing.F) {
 	f.Add("chat", "hello", false)
 	f.Add("a/b", "\x00\"\\\u2028😀", true)
+	f.Add("c", `{"a":[1,"ü",null]}`, true)
 	f.Add("", "0123456789\x1f0123456\"01234567890123456\\0123456789012345\x00 \x7f\u0080!#[]", false)
 	f.Fuzz(func(t *testing.T, channel, text string, ascii bool) {
 		channel, text = strings.ToValidUTF8(channel, ""), strings.ToValidUTF8(text, "") // as servers check it before
 		m := Message{Event: "e", Text: []byte(text), Claims: `{"x":"` + "é" + `"}`}
-		encoded := m.AppendJSON(nil, channel, ascii)
-		if ascii && strings.ContainsFunc(string(encoded), func(r rune) bool { return r >= utf8.RuneSelf }) {
-			t.Errorf("not ASCII: %s", encoded)
+		if got := read(t, &m, channel, ascii); got != any(text) {
+			t.Errorf("payload %q, want %q", got, text)
 		}
-		if stamp := encoded[len(encoded)-StampEnd-len(Stamp) : len(encoded)-StampEnd]; string(stamp) != Stamp {
-			t.Errorf("the stamp's place holds %q", stamp)
+		var value any
+		if json.Unmarshal(m.Text, &value) != nil {
+			return
 		}
-		encoded[len(encoded)-StampEnd-len(Stamp)] = '1' // a number does not begin with 0
-		var got struct {
-			Event, Channel, Payload string
-			Claims                  map[string]any
-		}
-		if err := json.Unmarshal(encoded, &got); err != nil {
-			t.Fatalf("%s: %v", encoded, err)
-		}
-		if got.Event != "e" || got.Channel != channel || got.Payload != text || got.Claims["x"] != "é" {
-			t.Errorf("%s: read %+v", encoded, got)
+		m.JSON = true
+		if diff := cmp.Diff(value, read(t, &m, channel, ascii)); diff != "" {
+			t.Error(diff)
 		}
 	})
+}
+
+// read returns the payload that a client reads of a message.
+func read(t *testing.T, m *Message, channel string, ascii bool) (payload any) {
+	t.Helper()
+	encoded := m.AppendJSON(nil, channel, ascii)
+	if ascii && strings.ContainsFunc(string(encoded), func(r rune) bool { return r >= utf8.RuneSelf }) {
+		t.Errorf("not ASCII: %s", encoded)
+	}
+	if stamp := encoded[len(encoded)-StampEnd-len(Stamp) : len(encoded)-StampEnd]; string(stamp) != Stamp {
+		t.Errorf("the stamp's place holds %q", stamp)
+	}
+	encoded[len(encoded)-StampEnd-len(Stamp)] = '1' // a number does not begin with 0
+	var got struct {
+		Event, Channel string
+		Payload        any
+		Claims         map[string]any
+	}
+	if err := json.Unmarshal(encoded, &got); err != nil {
+		t.Fatalf("%s: %v", encoded, err)
+	}
+	if got.Event != "e" || got.Channel != channel || got.Claims["x"] != "é" {
+		t.Errorf("%s: read %+v", encoded, got)
+	}
+	return got.Payload
 }

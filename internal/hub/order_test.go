@@ -44,14 +44,14 @@ func TestOrder(t *testing.T) {
 		s := begin(h, r)
 		for c := range channels {
 			if open[i][c] = random.IntN(2) == 0; open[i][c] {
-				s.Subscribe("channel " + strconv.Itoa(c))
+				s.Subscribe(to("channel " + strconv.Itoa(c)))
 			}
 		}
 	}
 	for p := range publications {
 		c := random.IntN(channels)
 		text := strconv.Itoa(p) + strings.Repeat(".", random.IntN(200))
-		h.Append("channel "+strconv.Itoa(c), text)
+		h.Append("channel "+strconv.Itoa(c), text, nil)
 		if random.IntN(7) == 0 {
 			h.Flush()
 		}
@@ -86,8 +86,8 @@ func TestComeAndGo(t *testing.T) {
 	})
 	running.Go(func() {
 		for i := 0; source.Err() == nil; i++ {
-			h.Append("c", strconv.Itoa(i))
-			h.Append("d", strconv.Itoa(i))
+			h.Append("c", strconv.Itoa(i), nil)
+			h.Append("d", strconv.Itoa(i), nil)
 			if i%3 == 0 {
 				h.Flush()
 				<-paced
@@ -101,7 +101,7 @@ func TestComeAndGo(t *testing.T) {
 			for range 50 {
 				r := newRecorder()
 				s := begin(h, r)
-				s.Subscribe("c")
+				s.Subscribe(to("c"))
 				texts := r.texts(t, 5)
 				s.Detach()
 				first, err := strconv.Atoi(texts[0])
@@ -151,18 +151,18 @@ func TestTurns(t *testing.T) {
 		case <-stop:
 		}
 	}}
-	begin(h, busy).Subscribe("busy")
+	begin(h, busy).Subscribe(to("busy"))
 	quiet := newRecorder()
-	begin(h, quiet).Subscribe("quiet")
+	begin(h, quiet).Subscribe(to("quiet"))
 	go func() {
 		defer close(stopped)
-		h.Append("busy", "x")
-		h.Append("quiet", "x")
+		h.Append("busy", "x", nil)
+		h.Append("quiet", "x", nil)
 		h.Flush()
 		for {
 			select {
 			case <-asked:
-				h.Append("busy", "x")
+				h.Append("busy", "x", nil)
 				h.Flush()
 				flushed <- struct{}{}
 			case <-stop:

@@ -1,6 +1,9 @@
 package hub
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Transport carries a session's frames to its client.
 type Transport interface {
@@ -21,36 +24,27 @@ type Transport interface {
 type Session struct {
 	hub       *Hub
 	transport Transport
-	writer    int // which of the hub's writers looks after it
+	format    *Format
+	number    uint32      // tells it from the hub's other sessions; after 4 billion it comes again
+	awaited   atomic.Bool // its writer is about to look at it
 
 	mu      sync.Mutex
+	writer  uint16 // which of the hub's writers looks after it; does not change
+	pings   uint16 // how many bytes of control have come by Control
+	held    bool   // until Start nothing is written
+	writing bool   // somebody holds the right to write and will look again
+	lagging bool   // too far behind: what is left of its channels is not written
+	over    bool   // nothing is written any more
 	cursors []*cursor
-	control []byte // frames that go before the next publication; once last, after all
-	until   uint64 // once last: the position of the last publication
-	ended   chan struct{}
-	held    bool // until Start nothing is written
-	writing bool // somebody holds the right to write and will look again
-	lagging bool // too far behind: what is left of its channels is not written
-	last    bool // End was called: the session hears nothing new
-	over    bool // nothing is written any more
+	control []byte // frames that go before the publications that wait
+	end     *end   // set by End: the session hears nothing new
 }
 
-// A cursor is a session's place in one log. Its place is guarded by the
-// session's lock, member by the log's.
-type cursor struct {
-	session *Session
-	log     *log // nil when the cursor has left it, and still has some way to go
-	at      *run
-	done    int // publications of at that were written already
-	member  int // index in log.members
-}
-
-// offset returns how many bytes of the log the cursor has passed.
-func (c *cursor) offset() uint64 {
-	if c.done == 0 {
-		return c.at.start
-	}
-	return c.at.start + uint64(c.at.marks[c.done-1].end)
+// An end is how a session ends.
+type end struct {
+	until   uint64        // the position of the last publication
+	frame   []byte        // goes after it; nil once gathered
+	written chan struct{} // closed when frame is written, or never will be
 }
 
 // Start begins to write, with what has been published to the session's
@@ -62,33 +56,19 @@ func (s *Session) Start() {
 	s.write()
 }
 
-// Subscribe opens channels: the session is sent what is flushed to them from
-// now on. A channel must be named once only.
-func (s *Session) Subscribe(channels ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over || s.last {
-		return
-	}
-	for _, name := range channels {
-		c := &cursor{session: s, log: s.hub.acquire(name)}
-		s.cursors = append(s.cursors, c)
-		c.log.join(c)
-	}
-}
-
-// maxControlBytes bounds the control frames that wait. A client that pings and
+// maxPingBytes bounds the control frames that wait. A client that pings and
 // does not read need not have an answer to each ping (RFC 6455, section 5.5.3).
-const maxControlBytes = 1 << 10
+const maxPingBytes = 1 << 10
 
 // Control sends a control frame ahead of the publications that wait. Frames
 // after End, and too many, are dropped.
 func (s *Session) Control(frame []byte) {
 	s.mu.Lock()
-	if s.over || s.last || len(s.control)+len(frame) > maxControlBytes {
+	if s.over || s.end != nil || int(s.pings)+len(frame) > maxPingBytes {
 		s.mu.Unlock()
 		return
 	}
+	s.pings += uint16(len(frame))
 	s.control = append(s.control, frame...)
 	s.mu.Unlock()
 	s.write()
@@ -99,27 +79,23 @@ func (s *Session) Control(frame []byte) {
 // returns is closed when the frame has been written or never will be.
 func (s *Session) End(frame []byte) <-chan struct{} {
 	s.mu.Lock()
-	if s.ended == nil {
-		s.ended = make(chan struct{})
+	first := s.end == nil
+	if first {
+		s.end = &end{until: s.hub.visible.Load(), frame: frame, written: make(chan struct{})}
+		s.leave()
+		if s.lagging {
+			s.cursors, s.control = nil, nil
+		}
 		if s.over {
-			close(s.ended)
+			close(s.end.written)
 		}
 	}
-	ended := s.ended
-	if s.over || s.last {
-		s.mu.Unlock()
-		return ended
-	}
-	s.last = true
-	s.until = s.hub.visible.Load()
-	s.control = append(s.control, frame...)
-	s.leave()
-	if s.lagging {
-		s.cursors = nil
-	}
+	written := s.end.written
 	s.mu.Unlock()
-	s.write()
-	return ended
+	if first { // A transport that is told of a lag by this write calls End again.
+		s.write()
+	}
+	return written
 }
 
 // Detach leaves all channels; nothing more is begun to be written.
@@ -133,8 +109,8 @@ func (s *Session) Detach() {
 func (s *Session) finish() {
 	s.leave()
 	s.cursors, s.control = nil, nil
-	if !s.over && s.ended != nil {
-		close(s.ended)
+	if !s.over && s.end != nil {
+		close(s.end.written)
 	}
 	s.over = true
 }
@@ -142,11 +118,16 @@ func (s *Session) finish() {
 func (s *Session) leave() {
 	for _, c := range s.cursors {
 		if c.log != nil {
-			c.log.leave(c)
-			s.hub.release(c.log)
-			c.log = nil
+			s.hub.leave(c)
 		}
 	}
+}
+
+// leave takes a cursor out of its log.
+func (h *Hub) leave(c *cursor) {
+	c.log.leave(c)
+	h.release(c.log)
+	c.log = nil
 }
 
 // begin takes the right to write and gathers what there is. It reports false
@@ -194,9 +175,7 @@ func (s *Session) fail(cause error) {
 func (s *Session) lag() uint64 {
 	var lag uint64
 	for _, c := range s.cursors {
-		if c.log != nil { // Who has left falls behind no further.
-			lag += c.log.end.Load() - c.offset()
-		}
+		lag += c.lag()
 	}
 	return lag
 }
@@ -209,8 +188,9 @@ func (s *Session) gather(v *vector) bool {
 	if s.over {
 		return false
 	}
-	if !s.last {
-		s.gatherControl(v)
+	if len(s.control) > 0 {
+		v.add(s.control)
+		s.control, s.pings = nil, 0
 	}
 	switch len(s.cursors) {
 	case 0:
@@ -219,73 +199,14 @@ func (s *Session) gather(v *vector) bool {
 	default:
 		s.merge(v)
 	}
-	if s.last && !v.full() { // The last publication has been gathered.
-		s.gatherControl(v)
+	if s.end != nil && !v.full() { // The last publication has been gathered.
+		if len(s.end.frame) > 0 {
+			v.add(s.end.frame)
+			s.end.frame = nil
+		}
 		if v.size == 0 {
 			s.finish()
 		}
 	}
 	return v.size > 0
-}
-
-func (s *Session) gatherControl(v *vector) {
-	if len(s.control) > 0 {
-		v.add(s.control)
-		s.control = nil
-	}
-}
-
-// follow adds the runs before the cursor, each as a whole. A run is flushed as a
-// whole, too.
-func (c *cursor) follow(v *vector) {
-	for !v.full() {
-		next := c.at.next.Load()
-		if next == nil || c.session.last && c.at.marks[0].position > c.session.until {
-			return
-		}
-		from := int(c.offset() - c.at.start)
-		v.add(c.at.frames[from:])
-		v.publications += len(c.at.marks) - c.done
-		c.at, c.done = next, 0
-	}
-}
-
-// merge adds the publications before all cursors in the order of their
-// positions, which is the source's order.
-func (s *Session) merge(v *vector) {
-	limit := s.hub.visible.Load()
-	if s.last {
-		limit = s.until
-	}
-	for !v.full() {
-		var first *cursor
-		lowest := limit
-		for _, c := range s.cursors {
-			if p, ok := c.position(); ok && p <= lowest {
-				first, lowest = c, p
-			}
-		}
-		if first == nil {
-			return
-		}
-		first.step(v)
-	}
-}
-
-// position returns the position of the publication before the cursor.
-func (c *cursor) position() (uint64, bool) {
-	if c.at.next.Load() == nil {
-		return 0, false
-	}
-	return c.at.marks[c.done].position, true
-}
-
-// step adds the publication before the cursor.
-func (c *cursor) step(v *vector) {
-	from := int(c.offset() - c.at.start)
-	v.join(c.at.frames, from, c.at.marks[c.done].end)
-	v.publications++
-	if c.done++; c.done == len(c.at.marks) {
-		c.at, c.done = c.at.next.Load(), 0
-	}
 }

@@ -14,6 +14,8 @@ type vector struct {
 	pieces       [][]byte
 	size         int // bytes in all
 	publications int
+
+	merging []place // the room in which a session merges its cursors
 }
 
 // vectors lends vectors to whoever writes: on a goroutine's stack or in a

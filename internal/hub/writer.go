@@ -19,8 +19,14 @@ type writer struct {
 	hurry   chan struct{} // has one when those are too many to rest
 
 	mu     sync.Mutex
-	queue  []*log            // with publications that this writer has not looked at
-	queued map[*log]struct{} // what is in queue
+	queue  round
+	queued map[*log]struct{} // the logs in queue
+}
+
+// A round is what a writer is to look at.
+type round struct {
+	logs     []*log     // with publications that it has not looked at
+	sessions []*Session // with answers
 }
 
 // enqueue asks the writer to look at the sessions of a log.
@@ -34,7 +40,19 @@ func (w *writer) enqueue(l *log) {
 		w.queued = make(map[*log]struct{})
 	}
 	w.queued[l] = struct{}{}
-	w.queue = append(w.queue, l)
+	w.queue.logs = append(w.queue.logs, l)
+	w.signal()
+}
+
+// look asks the writer to look at one session.
+func (w *writer) look(s *Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue.sessions = append(w.queue.sessions, s)
+	w.signal()
+}
+
+func (w *writer) signal() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -56,20 +74,20 @@ func (w *writer) count(bytes int) {
 	}
 }
 
-// swap takes what is queued and leaves the emptied slice of the last round.
-func (w *writer) swap(empty []*log) []*log {
+// swap takes what is queued and leaves the emptied slices of the last round.
+func (w *writer) swap(last round) round {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	queue := w.queue
-	w.queue = empty
+	next := w.queue
+	w.queue = round{last.logs[:0], last.sessions[:0]}
 	clear(w.queued)
-	return queue
+	return next
 }
 
 func (w *writer) run(ctx context.Context) {
 	v := vectors.Get().(*vector)
 	defer vectors.Put(v)
-	var queue []*log
+	var r round
 	var sessions []*Session
 	for {
 		select {
@@ -78,13 +96,19 @@ func (w *writer) run(ctx context.Context) {
 		case <-w.wake:
 		}
 		w.waiting.Store(0)
-		queue = w.swap(queue[:0])
-		for _, l := range queue {
+		r = w.swap(r)
+		for _, s := range r.sessions {
+			s.awaited.Store(false)
+		}
+		w.hub.observer.Delivered(w.hub.writeAll(r.sessions, v))
+		for _, l := range r.logs {
 			sessions = l.sessions(w.index, sessions[:0])
 			w.hub.observer.Delivered(w.hub.writeAll(sessions, v))
 			clear(sessions)
 		}
-		clear(queue)
+		clear(r.logs) // Nothing may be kept alive by a writer that waits.
+		clear(r.sessions)
+		v.reset()
 		w.rest(ctx)
 	}
 }

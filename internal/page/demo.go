@@ -33,6 +33,9 @@ type DemoOptions struct {
 	Version string
 }
 
+// DemoPrefix is the beginning of the paths that are the demo page's own, whatever the method.
+const DemoPrefix = "/.pgws/"
+
 // Demo is the page of `pgws dev`: GET /, its assets under /.pgws/, and POST /.pgws/token, which answers
 // {"token":"…"} for a posted JSON object of claims of at most 8 kB. Any other path is 404.
 //
@@ -41,9 +44,9 @@ type DemoOptions struct {
 func Demo(o DemoOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { render(w, demoTemplate, o) })
-	mux.Handle("POST /.pgws/token", token(o.Sign))
+	mux.Handle("POST "+DemoPrefix+"token", token(o.Sign))
 	for name, serve := range demoAssets() {
-		mux.Handle("GET /.pgws/"+name, serve)
+		mux.Handle("GET "+DemoPrefix+name, serve)
 	}
 	return secured(localOnly(http.NewCrossOriginProtection().Handler(mux)), demoPolicy)
 }

@@ -22,7 +22,7 @@ type countdown struct {
 	done chan struct{}
 }
 
-func (c *countdown) Append(string, string) {
+func (c *countdown) Append(string, string, *hub.Session) {
 	if c.left--; c.left == 0 {
 		close(c.done)
 	}
@@ -127,7 +127,7 @@ func BenchmarkEcho(b *testing.B) {
 	fill(b, n, count)
 	batch, _ := n.next(false)
 	for i := range count {
-		payloads[i] = string(batch.element(i)[elementHeaderBytes:])
+		payloads[i] = batch.payload(i)
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -135,6 +135,31 @@ func BenchmarkEcho(b *testing.B) {
 			n.expect(batch)
 		}
 		n.hear(payloads[i%count])
+	}
+}
+
+// BenchmarkMute mutes a batch and hears it. One operation is one message.
+func BenchmarkMute(b *testing.B) {
+	const count = 100
+	n := NewNotifier(NotifierOptions{QueueBytes: 1 << 20, Connections: 1})
+	n.attach()
+	n.setListening(true)
+	fill(b, n, count)
+	batch, _ := n.next(false)
+	payloads := make([]string, count)
+	for i := range count {
+		payloads[i] = batch.payload(i)
+		batch.entries[i].mute, batch.muted = true, true
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%count == 0 {
+			n.expect(batch)
+		}
+		n.hear(payloads[i%count])
+		if i%count == count-1 {
+			n.unmute(batch)
+		}
 	}
 }
 

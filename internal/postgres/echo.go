@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"pgws/internal/hub"
 )
 
 // An echo follows what was sent until the listener has heard it. PostgreSQL
@@ -21,7 +23,8 @@ type echo struct {
 	turn      int               // how often it has come up
 	expected  map[string]*batch // sent, maybe committed, and not heard, by last payload
 	committed []*batch          // those of them that are
-	count     atomic.Int64      // of expected, for a look without the lock
+	muted     mutes
+	count     atomic.Int64 // of expected and muted, for a look without the lock
 }
 
 // attach makes the notifier wait for a listener.
@@ -30,6 +33,7 @@ func (n *Notifier) attach() {
 	defer n.mu.Unlock()
 	n.echo.attached = true
 	n.echo.expected = make(map[string]*batch)
+	n.echo.muted.sessions = make(map[string]*hub.Session)
 }
 
 func (n *Notifier) listenerUp() bool { return n.echo.up || !n.echo.attached }
@@ -48,6 +52,7 @@ func (n *Notifier) setListening(up bool) {
 	for _, b := range n.echo.committed {
 		n.forget(b)
 		b.committed = false
+		b.answered()
 	}
 	n.queue.putBack(n.echo.committed...)
 	n.echo.committed = nil
@@ -68,23 +73,27 @@ func (n *Notifier) settle(ctx context.Context) {
 	}
 }
 
-// hear is told every payload that the listener hears.
-func (n *Notifier) hear(payload string) {
+// hear is told every payload that the listener hears. It returns the session
+// that is not to be sent it, usually nil.
+func (n *Notifier) hear(payload string) (except *hub.Session) {
 	if n.echo.count.Load() == 0 {
-		return
+		return nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	except = n.echo.muted.sessions[payload]
 	b := n.echo.expected[payload]
 	if b == nil {
-		return
+		return except
 	}
+	n.echo.muted.release(b.stamp())
 	n.forget(b)
 	b.heard = true
 	if b.committed {
 		n.echo.committed = slices.DeleteFunc(n.echo.committed, func(other *batch) bool { return other == b })
 		n.free(b)
 	}
+	return except
 }
 
 // expect begins to wait for a batch's echo, which may come before PostgreSQL's
@@ -94,7 +103,8 @@ func (n *Notifier) expect(b *batch) int {
 	defer n.mu.Unlock()
 	if n.echo.attached && !n.stopped {
 		n.echo.expected[b.lastPayload()] = b
-		n.echo.count.Store(int64(len(n.echo.expected)))
+		n.echo.muted.add(b)
+		n.echo.recount()
 	}
 	return n.echo.turn
 }
@@ -111,43 +121,50 @@ func (n *Notifier) forget(b *batch) {
 		return
 	}
 	delete(n.echo.expected, b.lastPayload())
-	n.echo.count.Store(int64(len(n.echo.expected)))
+	n.echo.recount()
 }
 
+func (e *echo) recount() { e.count.Store(int64(len(e.expected) + len(e.muted.sessions))) }
+
 // stillTurn reports whether a batch is to be sent now. It is not when it was
-// heard already, though the answer to its commit was lost. It is put back when the
-// listener is down, or has been: batches before it may have been put back.
-func (n *Notifier) stillTurn(b *batch, turn int) bool {
+// heard already, though the answer to its commit was lost: then it returns what is
+// committed so. It is put back when the listener is down, or has been: batches before
+// it may have been put back.
+func (n *Notifier) stillTurn(b *batch, turn int) (committed []entry, still bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
 	case b.heard:
+		n.down.Store(false) // nothing of the failure is left to be sent again
 		n.free(b)
-		return false
+		return b.entries, false
 	case n.stopped || n.listenerUp() && n.echo.turn == turn:
-		return true
+		return nil, true
 	}
 	n.forget(b)
 	n.queue.putBack(b)
-	return false
+	return nil, false
 }
 
-// commit is for a batch that PostgreSQL has taken. When the listener was
-// replaced since the batch was sent, nobody knows whether it hears it still.
-func (n *Notifier) commit(b *batch, turn int) {
+// commit is for a batch that PostgreSQL has taken, and returns what is to be
+// told of that. When the listener was replaced since the batch was sent, nobody
+// knows whether it hears it still.
+func (n *Notifier) commit(b *batch, turn int) (committed []entry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.echo.attached || b.heard || n.stopped {
+	committed = b.entries
+	switch {
+	case !n.echo.attached || b.heard || n.stopped:
 		n.free(b)
-		return
-	}
-	if n.echo.turn != turn {
+	case n.echo.turn != turn:
 		n.forget(b)
+		b.answered()
 		n.queue.putBack(b)
-		return
+	default:
+		b.committed = true
+		n.echo.committed = append(n.echo.committed, b)
 	}
-	b.committed = true
-	n.echo.committed = append(n.echo.committed, b)
+	return committed
 }
 
 // forgetEchoes is for the end: what is committed is done with.
@@ -157,5 +174,6 @@ func (n *Notifier) forgetEchoes() {
 	}
 	n.echo.committed = nil
 	clear(n.echo.expected)
-	n.echo.count.Store(0)
+	n.echo.muted = mutes{}
+	n.echo.recount()
 }

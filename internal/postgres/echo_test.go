@@ -14,19 +14,20 @@ import (
 )
 
 // following returns a notifier that does not run, with messages 0 to count-1
-// of one sender queued and its listener up.
-func following(t *testing.T, count int) *Notifier {
+// of one sender queued and its listener up, and what senders are told.
+func following(t *testing.T, count int) (*Notifier, *receipts) {
 	t.Helper()
+	told := newReceipts()
 	n := NewNotifier(NotifierOptions{QueueBytes: 1 << 20, Connections: 1, Observer: newHeard(), Log: testLog(t)})
 	n.attach()
 	n.setListening(true)
 	sender := new(hub.Session)
 	for i := range count {
 		m := message(fmt.Sprint(i))
-		m.Sender = sender
+		m.Sender, m.Done = sender, told.done(fmt.Sprint(i))
 		publish(t, n, m)
 	}
-	return n
+	return n, told
 }
 
 // queued returns the texts that wait, in order.
@@ -54,47 +55,66 @@ func take(t *testing.T, n *Notifier) *batch {
 func TestEchoes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		happen func(n *Notifier, b *batch, turn int)
+		happen func(n *Notifier, b *batch, turn int) (committed []entry)
 		queued []string
 		done   bool // nothing is accepted and open
 	}{
-		"heard after the answer":  {func(n *Notifier, b *batch, turn int) { n.commit(b, turn); n.hear(b.lastPayload()) }, nil, true},
-		"heard before the answer": {func(n *Notifier, b *batch, turn int) { n.hear(b.lastPayload()); n.commit(b, turn) }, nil, true},
-		"not heard yet":           {func(n *Notifier, b *batch, turn int) { n.commit(b, turn) }, nil, false},
-		"never heard": {func(n *Notifier, b *batch, turn int) {
-			n.commit(b, turn)
+		"heard after the answer": {func(n *Notifier, b *batch, turn int) []entry {
+			defer n.hear(b.lastPayload())
+			return n.commit(b, turn)
+		}, nil, true},
+		"heard before the answer": {func(n *Notifier, b *batch, turn int) []entry {
+			n.hear(b.lastPayload())
+			return n.commit(b, turn)
+		}, nil, true},
+		"not heard yet": {func(n *Notifier, b *batch, turn int) []entry { return n.commit(b, turn) }, nil, false},
+		"never heard": {func(n *Notifier, b *batch, turn int) []entry {
+			defer n.setListening(true)
+			defer n.setListening(false)
+			return n.commit(b, turn)
+		}, []string{"0", "1"}, false},
+		"answer after the listener is replaced": {func(n *Notifier, b *batch, turn int) []entry {
 			n.setListening(false)
 			n.setListening(true)
+			return n.commit(b, turn)
 		}, []string{"0", "1"}, false},
-		"answer after the listener is replaced": {func(n *Notifier, b *batch, turn int) {
+		"heard, and the answer is lost": {func(n *Notifier, b *batch, turn int) []entry {
+			n.hear(b.lastPayload())
+			committed, _ := n.stillTurn(b, turn)
+			return committed
+		}, nil, true},
+		"fails while the listener is down": {func(n *Notifier, b *batch, turn int) []entry {
+			n.setListening(false)
+			committed, _ := n.stillTurn(b, turn)
+			return committed
+		}, []string{"0", "1"}, false},
+		"fails after the listener was down": {func(n *Notifier, b *batch, turn int) []entry {
 			n.setListening(false)
 			n.setListening(true)
-			n.commit(b, turn)
+			committed, _ := n.stillTurn(b, turn)
+			return committed
 		}, []string{"0", "1"}, false},
-		"heard, and the answer is lost": {func(n *Notifier, b *batch, turn int) { n.hear(b.lastPayload()); n.stillTurn(b, turn) }, nil, true},
-		"fails while the listener is down": {func(n *Notifier, b *batch, turn int) {
-			n.setListening(false)
-			n.stillTurn(b, turn)
-		}, []string{"0", "1"}, false},
-		"fails after the listener was down": {func(n *Notifier, b *batch, turn int) {
-			n.setListening(false)
-			n.setListening(true)
-			n.stillTurn(b, turn)
-		}, []string{"0", "1"}, false},
-		"refused in parts while the listener is down": {func(n *Notifier, b *batch, _ int) {
+		"refused in parts while the listener is down": {func(n *Notifier, b *batch, _ int) []entry {
 			n.setListening(false)
 			n.isolate(context.Background(), b, errors.New("22P05"))
+			return nil
 		}, []string{"0", "1"}, false},
-		"committed at the end":    {func(n *Notifier, b *batch, turn int) { n.commit(b, turn); n.refuseMore() }, nil, true},
-		"the end, then committed": {func(n *Notifier, b *batch, turn int) { n.refuseMore(); n.commit(b, turn) }, nil, true},
-		"heard, and given up":     {func(n *Notifier, b *batch, _ int) { n.hear(b.lastPayload()); n.giveUp(b) }, nil, true},
+		"committed at the end": {func(n *Notifier, b *batch, turn int) []entry {
+			defer n.refuseMore()
+			return n.commit(b, turn)
+		}, nil, true},
+		"the end, then committed": {func(n *Notifier, b *batch, turn int) []entry {
+			n.refuseMore()
+			return n.commit(b, turn)
+		}, nil, true},
+		"heard, and given up": {func(n *Notifier, b *batch, _ int) []entry { n.hear(b.lastPayload()); return n.giveUp(b) }, nil, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := following(t, 2)
+			n, told := following(t, 2)
 			b := take(t, n)
-			test.happen(n, b, n.expect(b))
+			committed := test.happen(n, b, n.expect(b))
 			n.finish(b)
 			if diff := cmp.Diff(test.queued, queued(t, n)); diff != "" {
 				t.Error(diff)
@@ -105,6 +125,13 @@ func TestEchoes(t *testing.T) {
 			if len(n.underWay) > 0 {
 				t.Error("the sender is busy still")
 			}
+			tell(committed, nil)
+			n.setListening(true)
+			for b, _ := n.next(false); b != nil; b, _ = n.next(false) { // what is sent again
+				tell(n.commit(b, n.expect(b)), nil)
+				n.finish(b)
+			}
+			told.expectOnce(t, 2)
 		})
 	}
 }
@@ -112,7 +139,7 @@ func TestEchoes(t *testing.T) {
 // TestEchoesKeepOrder has two transactions of one sender sent again.
 func TestEchoesKeepOrder(t *testing.T) {
 	t.Parallel()
-	n := following(t, 1)
+	n, _ := following(t, 1)
 	first := take(t, n)
 	n.commit(first, n.expect(first))
 	n.finish(first)
@@ -137,7 +164,7 @@ func TestEchoesKeepOrder(t *testing.T) {
 // TestSettle waits for what is under way, and not for ever.
 func TestSettle(t *testing.T) {
 	t.Parallel()
-	n := following(t, 1)
+	n, _ := following(t, 1)
 	n.settle(t.Context()) // nothing is
 	b := take(t, n)
 	settled := make(chan struct{})

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/hub"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -28,20 +29,25 @@ type heard struct {
 	flushed chan publication
 	ups     chan bool
 
-	mu                             sync.Mutex
-	batches                        []int
-	reconnects, failures, refusals int
+	mu                                   sync.Mutex
+	batches                              []int
+	reconnects, failures, refusals, gaps int
 }
 
-type publication struct{ channel, payload string }
+type publication struct {
+	channel, payload string
+	except           *hub.Session
+}
 
 func newHeard() *heard {
 	return &heard{flushed: make(chan publication, 100_000), ups: make(chan bool, 1000)}
 }
 
-func (h *heard) Append(channel, payload string) {
-	h.pending = append(h.pending, publication{channel, payload})
+func (h *heard) Append(channel, payload string, except *hub.Session) {
+	h.pending = append(h.pending, publication{channel, payload, except})
 }
+
+func (h *heard) Gap() { h.mu.Lock(); defer h.mu.Unlock(); h.gaps++ }
 
 func (h *heard) Flush() {
 	for _, p := range h.pending {
@@ -58,24 +64,34 @@ func (h *heard) NotifyRefused()     { h.mu.Lock(); defer h.mu.Unlock(); h.refusa
 
 func (h *heard) next(t testing.TB) publication {
 	t.Helper()
-	select {
-	case p := <-h.flushed:
-		return p
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing is heard")
-		return publication{}
-	}
+	return await(t, h.flushed, "a notification")
 }
 
 func (h *heard) awaitUp(t testing.TB, want bool) {
 	t.Helper()
+	if up := await(t, h.ups, "the listener's change"); up != want {
+		t.Fatalf("the listener is up: %v, want %v", up, want)
+	}
+}
+
+// await waits for what a channel brings.
+func await[T any](t testing.TB, c <-chan T, what string) (value T) {
+	t.Helper()
 	select {
-	case up := <-h.ups:
-		if up != want {
-			t.Fatalf("the listener is up: %v, want %v", up, want)
-		}
+	case value = <-c:
 	case <-time.After(20 * time.Second):
-		t.Fatalf("the listener does not become up: %v", want)
+		t.Fatalf("%s does not come", what)
+	}
+	return value
+}
+
+// eventually polls a condition.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
 	}
 }
 

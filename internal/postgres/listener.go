@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"pgws/internal/channel"
+	"pgws/internal/hub"
 )
 
 // How the listener waits.
@@ -33,11 +34,16 @@ var ErrListenerLost = errors.New("postgres: the listener's connection is lost")
 
 // Sink takes what is heard, from one goroutine at a time.
 type Sink interface {
-	// Append is told of a notification. The strings share memory with all that
-	// came in the same burst: who keeps them clones them.
-	Append(channel, payload string)
+	// Append is told of a notification, which except, if not nil, is not to be
+	// sent. The strings share memory with all that came in the same burst: who
+	// keeps them clones them.
+	Append(channel, payload string, except *hub.Session)
 	// Flush says that the listener is about to wait.
 	Flush()
+	// Gap says that the listener hears again after its connection was lost: what
+	// others notified meanwhile is missed. It comes before what the notifier sends
+	// again, and may come after a few that the new connection has heard already.
+	Gap()
 }
 
 // ListenerObserver is told of the listener's connection.
@@ -118,6 +124,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		if conn, err = l.reconnect(ctx); err == nil {
 			l.Observer.Reconnected()
 			l.Log.Info("the listener is connected again")
+			l.Sink.Gap()
 		}
 	}
 	if ctx.Err() != nil {
@@ -220,8 +227,9 @@ func (l *Listener) connect(ctx context.Context) (*listening, error) {
 
 // hear hands a notification on to the websocket channel that it is for.
 func (l *Listener) hear(payload string) {
+	var except *hub.Session
 	if l.Notifier != nil {
-		l.Notifier.hear(payload)
+		except = l.Notifier.hear(payload)
 	}
 	if l.Recorder != nil {
 		l.Recorder.Record(payload)
@@ -230,7 +238,7 @@ func (l *Listener) hear(payload string) {
 	if !ok {
 		name = l.Channel
 	}
-	l.Sink.Append(name, payload)
+	l.Sink.Append(name, payload, except)
 }
 
 // listen starts to listen and proves it by a notification from another

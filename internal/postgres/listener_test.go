@@ -24,7 +24,7 @@ func TestListenerHears(t *testing.T) {
 	h.awaitUp(t, true)
 	db := connect(t, uri)
 	payloads := []string{`{"channel":"chat","payload":1}`, `no JSON`, `{"channel":2}`, ``, ` {"channel":"a\"b","x":{"channel":"c"}} `}
-	want := []publication{{"chat", payloads[0]}, {listenChannel, payloads[1]}, {listenChannel, payloads[2]}, {listenChannel, ""}, {`a"b`, payloads[4]}}
+	want := []publication{{"chat", payloads[0], nil}, {listenChannel, payloads[1], nil}, {listenChannel, payloads[2], nil}, {listenChannel, "", nil}, {`a"b`, payloads[4], nil}}
 	execute(t, db, "select pg_notify('another channel', 'not heard')")
 	for i, payload := range payloads {
 		execute(t, db, "select pg_notify($1, $2)", listenChannel, payload)
@@ -71,8 +71,8 @@ func TestListenerReplacesItsConnection(t *testing.T) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.reconnects != 3 {
-		t.Errorf("counted %d reconnects", h.reconnects)
+	if h.reconnects != 3 || h.gaps != 3 {
+		t.Errorf("counted %d reconnects and %d gaps", h.reconnects, h.gaps)
 	}
 }
 
@@ -131,10 +131,36 @@ func proxy(t *testing.T, uri string) (*toxiproxy.Proxy, string) {
 // blackHole lets nothing through any more and tells nobody.
 func blackHole(t *testing.T, p *toxiproxy.Proxy) {
 	t.Helper()
-	for _, direction := range []string{"upstream", "downstream"} {
-		if _, err := p.Toxics.AddToxicJson(strings.NewReader(`{"type":"timeout","stream":"` + direction + `","attributes":{"timeout":0}}`)); err != nil {
-			t.Fatal(err)
-		}
+	addToxic(t, p, `{"type":"timeout","stream":"upstream","attributes":{"timeout":0}}`)
+	loseAnswers(t, p)
+}
+
+// loseAnswers lets nothing through from PostgreSQL.
+func loseAnswers(t *testing.T, p *toxiproxy.Proxy) {
+	t.Helper()
+	addToxic(t, p, `{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`)
+}
+
+// delayAnswers has all from PostgreSQL come late.
+func delayAnswers(t *testing.T, p *toxiproxy.Proxy, delay time.Duration) {
+	t.Helper()
+	addToxic(t, p, fmt.Sprintf(`{"type":"latency","stream":"downstream","attributes":{"latency":%d}}`, delay.Milliseconds()))
+}
+
+func addToxic(t *testing.T, p *toxiproxy.Proxy, toxic string) {
+	t.Helper()
+	if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// restart breaks the connections and lets new ones through.
+func restart(t *testing.T, p *toxiproxy.Proxy) {
+	t.Helper()
+	p.Stop()
+	p.Toxics.ResetToxics(t.Context())
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
 	}
 }
 

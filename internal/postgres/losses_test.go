@@ -26,9 +26,10 @@ func TestNotifierOutage(t *testing.T) {
 			h, _ := listen(t, uri, func(o *ListenerOptions) { o.Notifier = n })
 			h.awaitUp(t, true)
 			sender := new(hub.Session)
+			told := newReceipts()
 			send := func(ctx context.Context, i int) error {
 				m := message(fmt.Sprint(i))
-				m.Sender = sender
+				m.Sender, m.Done = sender, told.done(fmt.Sprint(i))
 				return n.Publish(ctx, m)
 			}
 			accepted := 0
@@ -52,11 +53,7 @@ func TestNotifierOutage(t *testing.T) {
 			}
 			waiting := make(chan error)
 			go func() { waiting <- send(t.Context(), accepted) }()
-			for deadline := time.Now().Add(20 * time.Second); !n.Full(); <-time.After(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("a sender waits, but the notifier does not say so")
-				}
-			}
+			eventually(t, "a sender waits, but the notifier does not say so", n.Full)
 			if accepted < 300 {
 				t.Errorf("only %d messages were accepted", accepted)
 			}
@@ -68,6 +65,7 @@ func TestNotifierOutage(t *testing.T) {
 			}
 			h.awaitUp(t, true)
 			expectAll(t, h, accepted+1)
+			told.expectOnce(t, accepted+1)
 		})
 	}
 }
@@ -101,9 +99,11 @@ func TestUnheardIsSentAgain(t *testing.T) {
 	witness, _ := listen(t, uri, nil)
 	witness.awaitUp(t, true)
 	sender := new(hub.Session)
+	told, sends := newReceipts(), 0
 	send := func(i int) {
 		m := message(fmt.Sprint(i))
-		m.Sender = sender
+		m.Sender, m.Done = sender, told.done(fmt.Sprint("send ", sends))
+		sends++
 		publish(t, n, m)
 	}
 	send(0)
@@ -125,6 +125,7 @@ func TestUnheardIsSentAgain(t *testing.T) {
 	h.awaitUp(t, true)
 	send(sent)
 	expectAll(t, h, sent+1)
+	told.expectOnce(t, sends)
 	counts.mu.Lock()
 	defer counts.mu.Unlock()
 	if counts.failures > 0 {
@@ -159,7 +160,8 @@ func TestNotifierLosesNothing(t *testing.T) {
 
 // TestStress has a hundred senders send bursts, of small messages and of the
 // longest, while the connections to PostgreSQL are ended again and again: all
-// arrive, each sender's in order.
+// arrive, each sender's in order, and every second sender does not hear its own,
+// however often they come.
 func TestStress(t *testing.T) {
 	t.Parallel()
 	const senders, bursts, burst = 100, 6, 10
@@ -168,20 +170,26 @@ func TestStress(t *testing.T) {
 	h, _ := listen(t, uri, func(o *ListenerOptions) { o.Notifier = n })
 	h.awaitUp(t, true)
 	db := connect(t, uri)
+	told := newReceipts()
+	var sessions [senders]*hub.Session
 	var sending sync.WaitGroup
 	t.Cleanup(sending.Wait)
 	empty := message("")
 	room := maxPayloadBytes - len(empty.AppendJSON(nil, "c", false))
 	for s := range senders {
+		sender := new(hub.Session)
+		mute := s%2 == 0
+		if mute {
+			sessions[s] = sender
+		}
 		sending.Go(func() {
-			sender := new(hub.Session)
 			for i := range bursts * burst {
 				text := fmt.Sprint(s, i)
 				if (s+i)%burst == 0 {
 					text += strings.Repeat(" ", room-len(text))
 				}
 				m := message(text)
-				m.Sender = sender
+				m.Sender, m.Mute, m.Done = sender, mute, told.done(text)
 				publish(t, n, m)
 			}
 		})
@@ -189,8 +197,12 @@ func TestStress(t *testing.T) {
 	seen := make([]int, senders)
 	for missing, heard := senders*bursts*burst, 0; missing > 0; heard++ {
 		var s, i int
-		if _, err := fmt.Sscan(decode(t, h.next(t)).Payload, &s, &i); err != nil {
+		p := h.next(t)
+		if _, err := fmt.Sscan(decode(t, p).Payload, &s, &i); err != nil {
 			t.Fatal(err)
+		}
+		if p.except != sessions[s] {
+			t.Fatalf("message %d of sender %d is kept from %p, want %p", i, s, p.except, sessions[s])
 		}
 		switch {
 		case i == seen[s]:
@@ -205,5 +217,40 @@ func TestStress(t *testing.T) {
 		case 1500:
 			terminate(t, db, "pgws listener")
 		}
+	}
+	told.expectOnce(t, senders*bursts*burst)
+}
+
+// gaps is a sink in whose order gaps stand, too.
+type gaps struct{ *heard }
+
+func (g gaps) Gap() { g.Append("", "gap", nil) }
+
+// TestGapComesFirst has a message of ours and one of others go unheard: of the
+// one, the sessions are told that something is missing, before the other comes again.
+func TestGapComesFirst(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	p, proxied := proxy(t, uri)
+	n, _ := notify(t, uri, nil)
+	h, _ := listen(t, proxied, func(o *ListenerOptions) {
+		o.Notifier, o.CheckInterval, o.Sink = n, time.Second, gaps{o.Sink.(*heard)}
+	})
+	h.awaitUp(t, true)
+	publish(t, n, message("0"))
+	if r := decode(t, h.next(t)); r.Payload != "0" { // no gap at start
+		t.Errorf("got %q", r.Payload)
+	}
+	blackHole(t, p)
+	publish(t, n, message("1"))
+	execute(t, connect(t, uri), "select pg_notify($1, 'missed')", listenChannel)
+	h.awaitUp(t, false)
+	p.Toxics.ResetToxics(t.Context())
+	h.awaitUp(t, true)
+	if p := h.next(t); p.payload != "gap" {
+		t.Fatalf("got %q before the gap", p.payload)
+	}
+	if r := decode(t, h.next(t)); r.Payload != "1" {
+		t.Errorf("got %q", r.Payload)
 	}
 }

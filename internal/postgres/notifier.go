@@ -72,7 +72,7 @@ type Notifier struct {
 	ascii atomic.Bool   // the database's encoding is not UTF-8: send what any can hold
 	wake  chan struct{} // something was queued or a transaction has ended
 	ready chan struct{}
-	down  atomic.Bool // the last transaction has failed
+	down  atomic.Bool // the last transaction has failed, and is or will be sent again
 
 	mu       sync.Mutex
 	queue    queue
@@ -121,8 +121,11 @@ func (n *Notifier) Publish(ctx context.Context, m hub.Message) error {
 		binary.BigEndian.PutUint32(elements[start:], uint32(size))
 	}
 	*buffer = elements
-	e := entry{sender: m.Sender, refused: m.Refused}
-	room, err := n.offer(elements, e)
+	e := entry{sender: m.Sender, mute: m.Mute && m.Sender != nil, done: m.Done}
+	if m.Done != nil && len(m.Channels) > 1 {
+		e.done = gather(m.Done, len(m.Channels))
+	}
+	room, err := n.offer(elements, e, m.Prompt)
 	if room == nil {
 		return err
 	}
@@ -131,10 +134,14 @@ func (n *Notifier) Publish(ctx context.Context, m hub.Message) error {
 	for room != nil {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("postgres: wait for room in the queue: %w", context.Cause(ctx))
+			err = fmt.Errorf("postgres: wait for room in the queue: %w", context.Cause(ctx))
+			if m.Prompt {
+				err = fmt.Errorf("%w: %w", hub.ErrUnavailable, err)
+			}
+			return err
 		case <-room:
 		}
-		room, err = n.offer(elements, e)
+		room, err = n.offer(elements, e, m.Prompt)
 	}
 	return err
 }
@@ -147,13 +154,15 @@ func (n *Notifier) countWaiting(change int) {
 
 // offer queues the elements or returns what to wait for. An empty queue takes
 // anything, so that a bound below one message stops nothing.
-func (n *Notifier) offer(elements []byte, e entry) (room <-chan struct{}, err error) {
+func (n *Notifier) offer(elements []byte, e entry, prompt bool) (room <-chan struct{}, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.stopped {
+	switch {
+	case prompt && n.away():
+		return nil, hub.ErrUnavailable
+	case n.stopped:
 		return nil, ErrStopped
-	}
-	if n.size > 0 && n.size+len(elements) > n.QueueBytes {
+	case n.size > 0 && n.size+len(elements) > n.QueueBytes:
 		return n.room, nil
 	}
 	n.size += len(elements)
@@ -165,6 +174,9 @@ func (n *Notifier) offer(elements []byte, e entry) (room <-chan struct{}, err er
 	n.signal()
 	return nil, nil
 }
+
+// away reports whether what is queued now would have to wait for PostgreSQL.
+func (n *Notifier) away() bool { return n.stopped || !n.listenerUp() || n.down.Load() }
 
 func (n *Notifier) signal() {
 	select {
@@ -270,8 +282,9 @@ func (n *Notifier) dispatch(ctx, sending context.Context, giveUp context.CancelF
 		}
 		if b != nil {
 			transactions.Go(func() {
-				n.send(sending, b)
+				committed := n.send(sending, b)
 				n.finish(b)
+				tell(committed, nil) // the next transaction need not wait for it
 			})
 		}
 		if b != nil || overtake && more { // look for what can overtake not more often than now and then
@@ -326,8 +339,9 @@ func (n *Notifier) finish(b *batch) {
 	n.signal()
 }
 
-// free makes room for more.
+// free is done with a batch and makes room for more.
 func (n *Notifier) free(b *batch) {
+	n.unmute(b)
 	n.size -= len(b.array) - arrayHeaderBytes
 	close(n.room)
 	n.room = make(chan struct{})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -166,24 +165,32 @@ func TestNotifierRefusesBadText(t *testing.T) {
 	n := NewNotifier(NotifierOptions{
 		Config: parse(t, uri), Connections: 1, Channel: listenChannel, QueueBytes: 1 << 20, Observer: h, Log: testLog(t),
 	})
-	refused := make(chan int, 10)
-	for i := range 20 {
-		m := message(fmt.Sprint(i))
+	var told [20]<-chan answer
+	for i := range told {
+		m, answers := asking(fmt.Sprint(i))
 		if i%7 == 3 {
 			m.Text = []byte("\xff")
 		}
-		m.Refused = func(error) { refused <- i }
+		told[i] = answers
 		publish(t, n, m)
 	}
 	run(t, n.Run)
-	for i := range 20 {
-		if i%7 == 3 {
-			if got := <-refused; got != i {
-				t.Errorf("refused %d, want %d", got, i)
+	for i, answers := range told {
+		if i%7 != 3 {
+			expectCommitted(t, answers)
+			if r := decode(t, h.next(t)); r.Payload != fmt.Sprint(i) {
+				t.Errorf("got %q, want %d", r.Payload, i)
 			}
-		} else if r := decode(t, h.next(t)); r.Payload != fmt.Sprint(i) {
-			t.Errorf("got %q, want %d", r.Payload, i)
+		} else if a := await(t, answers, "the refusal"); !errors.Is(a.err, hub.ErrRefused) || a.stamp != 0 {
+			t.Errorf("the sender of %d is told %+v", i, a)
 		}
+	}
+	m, answers := asking("\xff")
+	publish(t, n, m)
+	await(t, answers, "the refusal")
+	publishPromptly(t, n, "PostgreSQL is not away")
+	for _, answers := range told {
+		expectNoMore(t, answers)
 	}
 }
 
@@ -245,9 +252,7 @@ func TestNotifierUsesItsConnections(t *testing.T) {
 	h, _ := listen(t, uri, nil)
 	h.awaitUp(t, true)
 	p, proxied := proxy(t, uri)
-	if _, err := p.Toxics.AddToxicJson(strings.NewReader(`{"type":"latency","stream":"downstream","attributes":{"latency":100}}`)); err != nil {
-		t.Fatal(err)
-	}
+	delayAnswers(t, p, 100*time.Millisecond)
 	n, _ := notify(t, proxied, func(o *NotifierOptions) { o.Connections = connections })
 	<-n.Ready()
 	sent := 0

@@ -30,17 +30,21 @@ const textOID = 25
 type batch struct {
 	array   []byte
 	entries []entry
+	muted   bool // some entries are
 
 	committed bool
-	heard     bool // by the listener
+	heard     bool  // by the listener
+	unsure    bool  // it may have been committed before, unanswered
+	fence     int64 // while it lingers, see mutes: what has a later stamp was sent after
 }
 
 // An entry is one notification of a batch.
 type entry struct {
-	end     int   // in batch.array
-	stamp   int64 // 0 until it is about to be sent for the first time
-	sender  *hub.Session
-	refused func(error)
+	end    int32 // in batch.array
+	mute   bool  // sender is not to hear it
+	stamp  int64 // 0 until it is about to be sent for the first time
+	sender *hub.Session
+	done   func(stamp int64, err error) // if set, tells the sender what has become of it
 }
 
 // newBatch returns an empty batch with room for what is expected.
@@ -50,13 +54,14 @@ func newBatch(bytes, entries int) *batch {
 
 func (b *batch) add(element []byte, e entry) {
 	b.array = append(b.array, element...)
-	e.end = len(b.array)
+	e.end = int32(len(b.array))
 	b.entries = append(b.entries, e)
+	b.muted = b.muted || e.mute
 }
 
 // element returns the i-th array element with its length before it.
 func (b *batch) element(i int) []byte {
-	start := arrayHeaderBytes
+	start := int32(arrayHeaderBytes)
 	if i > 0 {
 		start = b.entries[i-1].end
 	}
@@ -76,10 +81,9 @@ func (b *batch) part(i, j int) *batch {
 // was never about to be sent.
 func (b *batch) stamp() int64 { return b.entries[0].stamp }
 
-// lastPayload returns the payload that comes last.
-func (b *batch) lastPayload() string {
-	return string(b.element(len(b.entries) - 1)[elementHeaderBytes:])
-}
+func (b *batch) payload(i int) string { return string(b.element(i)[elementHeaderBytes:]) }
+
+func (b *batch) lastPayload() string { return b.payload(len(b.entries) - 1) }
 
 // split moves the entries whose sender is not in busy to a batch of their own.
 // It returns nil when there is none.
@@ -134,7 +138,7 @@ func (b *batch) stampAll(now, last int64) int64 {
 		e := &b.entries[i]
 		last = max(now, last+1)
 		e.stamp = last
-		place := b.array[:e.end-hub.StampEnd]
+		place := b.array[:int(e.end)-hub.StampEnd]
 		writeStamp(place[len(place)-len(hub.Stamp):], last)
 	}
 	return last

@@ -9,38 +9,42 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgws/internal/hub"
 )
 
 // send sends a batch until PostgreSQL has taken it, it is put back because the
-// listener is lost, or ctx is done.
-func (n *Notifier) send(ctx context.Context, b *batch) {
+// listener is lost, or ctx is done. It returns what is committed and was not
+// told before.
+func (n *Notifier) send(ctx context.Context, b *batch) (committed []entry) {
 	waits := newBackOff(longestRetry)
-	for turn := n.expect(b); n.stillTurn(b, turn); {
+	turn := n.expect(b)
+	for {
+		if committed, still := n.stillTurn(b, turn); !still {
+			return committed
+		}
 		err := n.notify(ctx, b)
-		n.down.Store(err != nil)
-		if err == nil {
+		n.down.Store(err != nil && !isDataError(err))
+		switch {
+		case err == nil:
 			n.Observer.Notified(len(b.entries))
-			n.commit(b, turn)
-			return
-		}
-		if ctx.Err() != nil {
-			n.giveUp(b)
-			return
-		}
-		if isDataError(err) {
+			return n.commit(b, turn)
+		case ctx.Err() != nil:
+			return n.giveUp(b)
+		case isDataError(err):
 			n.isolate(ctx, b, err)
-			return
+			return nil
 		}
+		b.unsure = true
 		n.Observer.NotifyFailed()
-		if !n.stillTurn(b, turn) {
-			return
+		if committed, still := n.stillTurn(b, turn); !still {
+			return committed
 		}
 		wait := waits.NextBackOff()
 		n.Log.Warn("messages could not be sent and wait", "error", err, "messages", len(b.entries), "next", wait.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
-			n.giveUp(b)
-			return
+			return n.giveUp(b)
 		case <-time.After(wait):
 		}
 	}
@@ -48,12 +52,14 @@ func (n *Notifier) send(ctx context.Context, b *batch) {
 
 // giveUp is for a batch that is sent no more. It has arrived nevertheless when
 // the listener has heard it.
-func (n *Notifier) giveUp(b *batch) {
+func (n *Notifier) giveUp(b *batch) (committed []entry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if b.heard {
-		n.free(b)
+	if !b.heard {
+		return nil
 	}
+	n.free(b)
+	return b.entries
 }
 
 func (n *Notifier) notify(ctx context.Context, b *batch) error {
@@ -85,15 +91,13 @@ func (n *Notifier) isolate(ctx context.Context, b *batch, cause error) {
 	n.expectNoMore(b)
 	count := len(b.entries)
 	if count > 1 {
-		n.send(ctx, b.part(0, count/2))
-		n.send(ctx, b.part(count/2, count))
+		tell(n.send(ctx, b.part(0, count/2)), nil)
+		tell(n.send(ctx, b.part(count/2, count)), nil)
 		return
 	}
 	n.Observer.NotifyRefused()
 	n.Log.Warn("PostgreSQL refuses a message", "error", cause)
-	if refused := b.entries[0].refused; refused != nil {
-		refused(cause)
-	}
+	tell(b.entries, fmt.Errorf("%w: %w", hub.ErrRefused, cause))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.free(b)

@@ -16,10 +16,10 @@ import (
 func BenchmarkFrames(b *testing.B) {
 	const batch = 15
 	stream := bytes.Repeat(masked(true, ws.OpText, strings.Repeat("x", 200)), batch)
-	c := &conn{server: &Server{keeper: newKeeper()}}
+	c := bareConn(DefaultMaxMessageBytes)
 	source := &chunks{size: func() int { return readBytes }}
 	c.net = source
-	c.frames.init(c, DefaultMaxMessageBytes, nil)
+	c.frames.init(c, nil)
 	b.SetBytes(int64(len(stream) / batch))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -69,7 +69,7 @@ func deliver(b *testing.B, clients, burst int) {
 			c <- struct{}{}
 		}
 		for range burst {
-			r.Hub.Append("c", payload)
+			r.Hub.Append("c", payload, nil)
 		}
 		r.Hub.Flush()
 		round.Wait()

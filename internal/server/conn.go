@@ -14,31 +14,33 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+	"golang.org/x/time/rate"
 
 	"pgws/internal/auth"
 	"pgws/internal/hub"
 )
 
-// Close codes that gobwas/ws does not name (IANA's registry of RFC 6455; 3001
-// is the original server's).
+// Close codes that gobwas/ws does not name (IANA's registry of RFC 6455).
 const (
 	statusServiceRestart ws.StatusCode = 1012
 	statusTryAgainLater  ws.StatusCode = 1013
-	statusExpired        ws.StatusCode = 3001
 )
 
 // closeWait is how long a client has to answer a close.
 const closeWait = 2 * time.Second
 
-// A conn is one websocket connection: the transport of a hub session, and the
-// goroutine that reads from it.
+// A conn is one connection that stays, a websocket or an event stream: the
+// transport of a hub session, and the goroutine that reads from it.
 type conn struct {
 	server  *Server
+	dialect *dialect
 	net     net.Conn
 	raw     syscall.RawConn // nil when frames cannot pass by net, as under TLS
 	session *hub.Session
-	grant   *auth.Grant
+	grant   atomic.Pointer[auth.Grant] // nil until there is a token
+	channel string                     // that a token still to come is to open
 	frames  frames
+	limiter *rate.Limiter // of what the client says; nil: none
 
 	seen    atomic.Int64 // when something last came, nanoseconds since the keeper's start
 	waiting atomic.Bool  // the reader waits for the publisher, not for the client
@@ -48,6 +50,7 @@ type conn struct {
 
 	mu     sync.Mutex
 	code   ws.StatusCode      // with which it closes; 0 while open
+	alarm  time.Time          // when a token is to be there, or the client told that it ends soon; zero: never
 	drop   time.Time          // when closing has taken too long
 	ctx    context.Context    // ends with the session; made when it first sends
 	cancel context.CancelFunc // of ctx
@@ -55,20 +58,36 @@ type conn struct {
 	timer // the keeper's
 }
 
-// newConn returns a connection with its channels open, which begin lets write.
-func (s *Server) newConn(grant *auth.Grant) *conn {
-	c := &conn{server: s, grant: grant}
+// newConn returns a connection without channels, which begin lets write.
+func (s *Server) newConn(d *dialect, grant *auth.Grant, compressed bool) *conn {
+	c := &conn{server: s, dialect: d, limiter: s.newLimiter()}
 	c.index = -1
-	c.session = s.Hub.NewSession(c)
-	if grant.Receive {
-		c.session.Subscribe(grant.Channels...)
+	format := d.format
+	if compressed {
+		format = d.packed
+	}
+	c.frames.compressed = compressed
+	c.session = s.Hub.NewSession(c, format)
+	if grant != nil {
+		c.adopt(grant)
 	}
 	return c
 }
 
-// begin starts the session on an upgraded connection. The bytes of early have
-// come already.
-func (c *conn) begin(netConn net.Conn, early []byte) {
+// adopt puts a grant in force.
+func (c *conn) adopt(grant *auth.Grant) {
+	c.grant.Store(grant)
+	c.frames.discard = c.dialect.answer == nil && !grant.Send
+	if c.dialect.answer != nil {
+		c.mu.Lock()
+		c.alarm = noticeAt(grant.Expires, time.Now())
+		c.mu.Unlock()
+	}
+}
+
+// begin starts the session on a connection that is the client's, and calls first
+// before its reader may run. The bytes of early have come already.
+func (c *conn) begin(netConn net.Conn, early []byte, first func()) {
 	s := c.server
 	c.net = netConn
 	if direct, ok := netConn.(syscall.Conn); ok {
@@ -76,8 +95,7 @@ func (c *conn) begin(netConn net.Conn, early []byte) {
 			c.raw = raw
 		}
 	}
-	c.frames.init(c, s.MaxMessageBytes, early)
-	c.frames.discard = !c.grant.Send
+	c.frames.init(c, early)
 	s.opened.Add(1)
 	s.Observer.SessionOpened()
 	c.seen.Store(s.keeper.now())
@@ -86,7 +104,12 @@ func (c *conn) begin(netConn net.Conn, early []byte) {
 	if !s.Open() { // Run may have closed all others before this one was added
 		c.leave()
 	}
-	c.announce()
+	first()
+	// All that needs a deep stack is done here: the reader's own stays small. Most
+	// clients say nothing for long: the reader begins when there is something.
+	if len(early) > 0 || !c.rest() {
+		go c.serve()
+	}
 }
 
 // leave closes the session because the server ends.
@@ -127,16 +150,16 @@ func (c *conn) finish(err error) {
 	s.Log.Debug("session closed", "code", code)
 }
 
-// announce tells the meta channel of the session.
-func (c *conn) announce() {
+// announce tells the meta channel of the session and the channels that it has opened.
+func (c *conn) announce(channels []string) {
 	meta := c.server.MetaChannel
 	if meta == "" {
 		return
 	}
-	err := c.publish(hub.Message{
+	err := c.publish(c.context(), hub.Message{
 		Event:    "ConnectionOpen",
 		Channels: []string{meta},
-		Text:     []byte(strings.Join(c.grant.Channels, ",")),
+		Text:     []byte(strings.Join(channels, ",")),
 	})
 	if err != nil {
 		c.server.Log.Warn("a session could not be announced on the meta channel", "error", err)
@@ -145,6 +168,9 @@ func (c *conn) announce() {
 
 // read handles what comes until the client closes or an error ends it.
 func (c *conn) read() error {
+	if c.dialect.deaf {
+		return c.frames.input.discard()
+	}
 	for {
 		op, payload, err := c.frames.next()
 		if err != nil {
@@ -158,23 +184,38 @@ func (c *conn) read() error {
 			return parseClose(payload)
 		default:
 			c.active.Store(true)
-			if err := c.receive(payload); err != nil {
+			if c.closed() != 0 {
+				continue
+			}
+			if c.dialect.answer != nil {
+				err = c.handle(payload)
+			} else {
+				err = c.receive(payload)
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// receive publishes a message of a client that may send.
+// receive publishes a message of a client that speaks the classic protocol, and may
+// send.
 func (c *conn) receive(text []byte) error {
-	if !c.grant.Send || c.closed() != 0 {
+	grant := c.grant.Load()
+	if !grant.Send {
 		return nil
 	}
 	if !utf8.Valid(text) {
 		return &closeError{code: ws.StatusInvalidFramePayloadData, reason: "not UTF-8"}
 	}
 	c.server.Observer.MessageReceived()
-	err := c.publish(hub.Message{Event: "WebsocketMessage", Channels: c.grant.Channels, Text: text})
+	if c.hold() != nil {
+		return nil
+	}
+	err := c.publish(c.context(), hub.Message{
+		Event: "WebsocketMessage", Channels: grant.Channels, Text: text, Mute: !grant.Echo, Done: c.published,
+	})
 	switch {
 	case err == nil || c.closed() != 0:
 		return nil
@@ -185,19 +226,22 @@ func (c *conn) receive(text []byte) error {
 	return &closeError{code: ws.StatusInternalServerError, reason: "message not accepted"}
 }
 
-func (c *conn) publish(m hub.Message) error {
-	m.Claims, m.Sender, m.Refused = c.grant.Claims, c.session, c.refused
+// publish hands a message on, in the name of the session.
+func (c *conn) publish(ctx context.Context, m hub.Message) error {
+	m.Claims, m.Sender = c.grant.Load().Claims, c.session
 	c.waiting.Store(true)
 	defer func() {
 		c.seen.Store(c.server.keeper.now()) // the client is not to blame for the wait
 		c.waiting.Store(false)
 	}()
-	return c.server.Publisher.Publish(c.context(), m)
+	return c.server.Publisher.Publish(ctx, m)
 }
 
-// refused closes a session whose message PostgreSQL could not take.
-func (c *conn) refused(error) {
-	c.close(ws.StatusInvalidFramePayloadData, "the database refuses the message")
+// published closes a session whose message PostgreSQL could not take.
+func (c *conn) published(_ int64, err error) {
+	if err != nil {
+		c.close(ws.StatusInvalidFramePayloadData, "the database refuses the message")
+	}
 }
 
 // context returns the one that ends when the session begins to close.
@@ -229,7 +273,15 @@ func (c *conn) close(code ws.StatusCode, reason string) <-chan struct{} {
 	drop := c.drop
 	c.mu.Unlock()
 	c.server.keeper.hasten(c, drop)
-	return c.session.End(closeFrame(code, reason))
+	ended := c.session.End(c.dialect.end(code, reason))
+	if c.dialect.deaf { // No client answers: this is the end, unless some is not written yet.
+		select {
+		case <-ended:
+			c.cut()
+		default:
+		}
+	}
+	return ended
 }
 
 // closed returns the code with which the connection closes, 0 while it is open.
@@ -249,6 +301,8 @@ func (c *conn) end(err error) {
 		c.drain()
 	case errors.As(err, &answer):
 		<-c.close(answer.code, "")
+	case c.dialect.deaf:
+		c.abandon(ws.StatusNormalClosure) // There is no other way to leave an event stream.
 	default:
 		c.abandon(ws.StatusAbnormalClosure)
 	}
@@ -288,7 +342,7 @@ func (c *conn) Abort(cause error) {
 	if (lagging || stalled) && c.closed() == 0 {
 		s.Observer.SlowSession()
 		s.Log.Warn("session closed: its client is too slow",
-			"cause", cause, "channels", len(c.grant.Channels), "remote", c.net.RemoteAddr())
+			"cause", cause, "channels", len(c.session.Channels()), "remote", c.net.RemoteAddr())
 	}
 	if lagging {
 		c.close(statusTryAgainLater, "too slow")

@@ -2,11 +2,14 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"pgws/internal/deflate"
 )
 
 // A closeError ends a connection with a code and a reason.
@@ -65,19 +68,27 @@ func parseClose(payload []byte) error {
 
 // frames reads a client's frames and joins fragments to messages.
 type frames struct {
-	input   input
-	limit   int
-	state   ws.State
-	discard bool      // messages are read and forgotten: they come back empty when cut in pieces
-	op      ws.OpCode // of the message under way
-	length  int       // of its fragments so far
-	message []byte    // the fragments
+	input      input
+	limit      int
+	state      ws.State
+	compressed bool      // messages may be, as was agreed in the handshake
+	discard    bool      // messages are read and forgotten: they come back empty when cut in pieces
+	op         ws.OpCode // of the message under way
+	packed     bool      // it is compressed
+	length     int       // of its fragments so far
+	message    []byte    // the fragments
 }
 
-func (f *frames) init(c *conn, limit int, early []byte) {
+func (f *frames) init(c *conn, early []byte) {
 	f.input.init(c, early)
-	f.limit = limit
 	f.state = ws.StateServerSide
+	if f.compressed {
+		f.state = f.state.Set(ws.StateExtended)
+	}
+	f.limit = c.server.MaxMessageBytes
+	if c.grant.Load() == nil {
+		f.limit = min(f.limit, maxTokenBytes)
+	}
 }
 
 // next returns a control frame or a whole message. The payload is valid until
@@ -93,13 +104,16 @@ func (f *frames) next() (ws.OpCode, []byte, error) {
 			return h.OpCode, payload, err
 		}
 		if h.Length > int64(f.limit-f.length) {
-			return 0, nil, &closeError{code: ws.StatusMessageTooBig, reason: fmt.Sprintf("message larger than %d bytes", f.limit)}
+			return 0, nil, f.tooLarge()
 		}
 		if h.OpCode != ws.OpContinuation {
-			f.op = h.OpCode
+			f.op, f.packed = h.OpCode, h.Rsv1()
 			if h.Fin && h.Length <= int64(len(f.input.data)) {
 				payload, err := f.whole(h)
-				return h.OpCode, payload, err
+				if err != nil {
+					return 0, nil, err
+				}
+				return f.unpack(payload)
 			}
 		}
 		if err := f.gather(h); err != nil {
@@ -112,8 +126,36 @@ func (f *frames) next() (ws.OpCode, []byte, error) {
 		f.state = f.state.Clear(ws.StateFragmented)
 		message := f.message
 		f.message, f.length = nil, 0
+		return f.unpack(message)
+	}
+}
+
+// unpack returns a message as the client meant it.
+func (f *frames) unpack(message []byte) (ws.OpCode, []byte, error) {
+	if !f.packed || f.discard {
 		return f.op, message, nil
 	}
+	unpacked, err := deflate.Inflate(nil, message, f.limit)
+	switch {
+	case errors.Is(err, deflate.ErrTooLarge):
+		return 0, nil, f.tooLarge()
+	case err != nil:
+		return 0, nil, &closeError{code: ws.StatusInvalidFramePayloadData, reason: "compressed data is corrupt"}
+	}
+	return f.op, unpacked, nil
+}
+
+func (f *frames) tooLarge() error {
+	return &closeError{code: ws.StatusMessageTooBig, reason: fmt.Sprintf("message larger than %d bytes", f.limit)}
+}
+
+// checkReserved allows the first reserved bit where it says that a message is
+// compressed: on its first frame (RFC 7692, section 6.1).
+func checkReserved(h ws.Header) error {
+	if h.Rsv == 0 || h.Rsv == ws.Rsv(true, false, false) && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
+		return nil
+	}
+	return protocolError("reserved bits are set")
 }
 
 // header reads and checks the next frame's header.
@@ -128,7 +170,7 @@ func (f *frames) header() (ws.Header, error) {
 			if err := ws.CheckHeader(h, f.state); err != nil {
 				return h, protocolError(err.Error())
 			}
-			return h, nil
+			return h, checkReserved(h)
 		}
 		if err := f.input.fillOrLeave(); err != nil {
 			return h, err

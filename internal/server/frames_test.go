@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
 	"github.com/google/go-cmp/cmp"
+	"pgws/internal/auth"
 )
 
 // masked builds one frame as a client sends it.
@@ -111,11 +113,18 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// bareConn is a connection that can be read from and nothing else.
+func bareConn(limit int) *conn {
+	c := &conn{server: &Server{Options: Options{MaxMessageBytes: limit}, keeper: newKeeper()}}
+	c.grant.Store(new(auth.Grant))
+	return c
+}
+
 // read returns all that frames makes of some bytes, and how it ends.
 func readFrames(data []byte, early int, size func() int) (got []string, end string) {
-	c := &conn{server: &Server{keeper: newKeeper()}}
+	c := bareConn(1000)
 	c.net = &chunks{rest: bytes.Clone(data[early:]), size: size}
-	c.frames.init(c, 1000, bytes.Clone(data[:early]))
+	c.frames.init(c, bytes.Clone(data[:early]))
 	for {
 		op, payload, err := c.frames.next()
 		if err != nil {

@@ -160,7 +160,7 @@ const askUpgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 
 // publish is what the source does.
 func (r *rig) publish(channel, payload string) {
-	r.Hub.Append(channel, payload)
+	r.Hub.Append(channel, payload, nil)
 	r.Hub.Flush()
 }
 

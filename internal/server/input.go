@@ -95,3 +95,13 @@ func (in *input) giveBack() {
 	}
 	in.buffer, in.data = nil, nil
 }
+
+// discard reads and forgets whatever comes.
+func (in *input) discard() error {
+	for {
+		in.data = nil
+		if err := in.fillOrLeave(); err != nil {
+			return err
+		}
+	}
+}

@@ -8,16 +8,10 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-)
 
-// How connections are kept alive.
-const (
-	pingEvery    = 30 * time.Second
-	longestQuiet = 65 * time.Second // without a byte from the client
+	"pgws/internal/auth"
+	"pgws/internal/protocol"
 )
-
-// ping is an empty ping frame.
-var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
 
 // A timer is a connection's place among those that the keeper looks after.
 type timer struct {
@@ -45,7 +39,7 @@ func (k *keeper) now() int64 { return int64(time.Since(k.start)) }
 
 func (k *keeper) add(c *conn) {
 	now := time.Now()
-	c.pingAt = now.Add(pingEvery)
+	c.pingAt = now.Add(c.dialect.pingEvery)
 	c.due = c.next(now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -77,6 +71,11 @@ func (k *keeper) hasten(c *conn, due time.Time) {
 		heap.Fix(&k.conns, c.index)
 		k.signal(c)
 	}
+}
+
+// reconsider is for a connection for which something else is due than before.
+func (k *keeper) reconsider(c *conn) {
+	k.hasten(c, c.next(time.Now()))
 }
 
 // signal wakes the keeper when c is the next one due.
@@ -137,23 +136,33 @@ func (k *keeper) put(c *conn) {
 // tend does what is due for a connection. It must not wait.
 func (c *conn) tend(now time.Time) {
 	c.mu.Lock()
-	closing, drop := c.code != 0, c.drop
+	closing, drop, alarm := c.code != 0, c.drop, c.alarm
 	c.mu.Unlock()
-	switch {
+	rings := !alarm.IsZero() && !now.Before(alarm)
+	switch grant := c.grant.Load(); {
 	case closing:
 		if !now.Before(drop) {
 			c.cut()
 		}
-	case c.expired(now):
-		c.close(statusExpired, "JWT expired")
-	case !c.waiting.Load() && now.Sub(c.lastSeen()) >= longestQuiet:
+	case grant == nil && rings:
+		c.close(protocol.CloseTimeout, "no token has come")
+	case expired(grant, now):
+		c.close(protocol.CloseExpired, "JWT expired")
+	case c.tooQuiet(now):
 		c.abandon(ws.StatusAbnormalClosure)
 		c.cut()
+	case rings:
+		c.tellExpiry(grant.Expires, now)
 	case !now.Before(c.pingAt):
-		c.session.Control(ping)
+		c.session.Control(c.dialect.ping)
 		c.calm()
-		c.pingAt = now.Add(pingEvery)
+		c.pingAt = now.Add(c.dialect.pingEvery)
 	}
+}
+
+// tooQuiet tells that nothing has come from a client that should have answered pings.
+func (c *conn) tooQuiet(now time.Time) bool {
+	return !c.dialect.deaf && !c.waiting.Load() && now.Sub(c.lastSeen()) >= longestQuiet
 }
 
 // calm lets a reader rest that has waited for a message since the last ping.
@@ -167,7 +176,7 @@ func (c *conn) calm() {
 // next returns when something will be due for a connection.
 func (c *conn) next(now time.Time) time.Time {
 	c.mu.Lock()
-	closing, drop := c.code != 0, c.drop
+	closing, drop, alarm := c.code != 0, c.drop, c.alarm
 	c.mu.Unlock()
 	if closing {
 		if now.Before(drop) {
@@ -176,17 +185,20 @@ func (c *conn) next(now time.Time) time.Time {
 		return now.Add(closeWait) // dropped already, its reader is about to end
 	}
 	due := c.pingAt
-	if quiet := c.lastSeen().Add(longestQuiet); quiet.Before(due) && !c.waiting.Load() {
+	if quiet := c.lastSeen().Add(longestQuiet); quiet.Before(due) && !c.dialect.deaf && !c.waiting.Load() {
 		due = quiet
 	}
-	if !c.grant.Expires.IsZero() && c.grant.Expires.Before(due) {
-		due = c.grant.Expires
+	if grant := c.grant.Load(); grant != nil && !grant.Expires.IsZero() && grant.Expires.Before(due) {
+		due = grant.Expires
+	}
+	if !alarm.IsZero() && alarm.Before(due) {
+		due = alarm
 	}
 	return due
 }
 
-func (c *conn) expired(now time.Time) bool {
-	return !c.grant.Expires.IsZero() && !now.Before(c.grant.Expires)
+func expired(grant *auth.Grant, now time.Time) bool {
+	return grant != nil && !grant.Expires.IsZero() && !now.Before(grant.Expires)
 }
 
 func (c *conn) lastSeen() time.Time {

@@ -13,6 +13,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"pgws/internal/auth"
+	"pgws/internal/protocol"
 )
 
 // pipe opens a session over a pipe: a bubble of synctest holds no sockets.
@@ -21,10 +22,9 @@ func (r *rig) pipe(t *testing.T, grant *auth.Grant) (*peer, func()) {
 	near, far := net.Pipe()
 	grant.Claims = `{"mode":"rw"}`
 	r.enter()
-	c := r.newConn(grant)
-	var serving sync.WaitGroup
-	serving.Go(func() { c.begin(near, nil); c.serve() })
-	return &peer{Conn: far, in: bufio.NewReader(far)}, serving.Wait
+	c := r.newConn(&r.dialects.classic, grant, false)
+	c.begin(near, nil, func() {})
+	return &peer{Conn: far, in: bufio.NewReader(far)}, r.reading.Wait
 }
 
 func TestKeeperPings(t *testing.T) {
@@ -93,7 +93,7 @@ func TestKeeperEndsWhatExpires(t *testing.T) {
 	const ttl = 90*time.Second + 250*time.Millisecond
 	answers := map[string]func(t *testing.T, p *peer){
 		"answered": func(t *testing.T, p *peer) {
-			p.send(t, ws.NewCloseFrame(ws.NewCloseFrameBody(statusExpired, "")))
+			p.send(t, ws.NewCloseFrame(ws.NewCloseFrameBody(protocol.CloseExpired, "")))
 			p.expectEnd(t)
 		},
 		"ignored": func(t *testing.T, p *peer) {
@@ -151,7 +151,7 @@ func TestExpiryEndsTheWait(t *testing.T) {
 		r.full = make(chan struct{})
 		p, ended := r.pipe(t, &auth.Grant{Send: true, Channels: []string{"c"}, Expires: time.Now().Add(time.Minute)})
 		p.send(t, ws.NewTextFrame([]byte("waits")))
-		p.expectClose(t, statusExpired)
+		p.expectClose(t, protocol.CloseExpired)
 		p.expectEnd(t)
 		ended()
 	})

@@ -23,22 +23,44 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/google/go-cmp/cmp"
 )
+
+// aToken looks like one.
+const aToken = "eyJhbGciOiJub25lIn0.e30.c2ln"
 
 func TestRoute(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ path, channel, token, pattern string }{
-		"both":             {"/chat/t.o.k", "chat", "t.o.k", patternBoth},
-		"token alone":      {"/t.o.k", "", "t.o.k", patternToken},
-		"trailing slash":   {"/t.o.k/", "", "t.o.k", patternToken},
-		"more elements":    {"/chat/t.o.k/more/and/more", "chat", "t.o.k", patternBoth},
-		"query":            {"/chat/t.o.k?x=/y", "chat", "t.o.k", patternBoth},
-		"escapes":          {"/a%2Fb%20c%C3%BC/t.o.k", "a/b cü", "t.o.k", patternBoth},
-		"plus is plus":     {"/a+b/t.o.k", "a+b", "t.o.k", patternBoth},
-		"unescaped UTF-8":  {"/ü/t.o.k", "ü", "t.o.k", patternBoth},
-		"channel is empty": {"//t.o.k", "", "t.o.k", patternBoth},
-		"root":             {"/", "", "", patternNone},
+	tests := map[string]struct {
+		path      string
+		elsewhere string // a token
+		late      bool
+		forbidden bool // tokens in the path are
+		want      call
+		err       error
+	}{
+		"both":                       {path: "/chat/t.o.k", want: call{patternBoth, "chat", "t.o.k"}},
+		"token alone":                {path: "/t.o.k", want: call{patternSingle, "", "t.o.k"}},
+		"trailing slash":             {path: "/t.o.k/", want: call{patternSingle, "", "t.o.k"}},
+		"more elements":              {path: "/chat/t.o.k/more/and/more", want: call{patternBoth, "chat", "t.o.k"}},
+		"query":                      {path: "/chat/t.o.k?x=/y", want: call{patternBoth, "chat", "t.o.k"}},
+		"escapes":                    {path: "/a%2Fb%20c%C3%BC/t.o.k", want: call{patternBoth, "a/b cü", "t.o.k"}},
+		"plus is plus":               {path: "/a+b/t.o.k", want: call{patternBoth, "a+b", "t.o.k"}},
+		"unescaped UTF-8":            {path: "/ü/t.o.k", want: call{patternBoth, "ü", "t.o.k"}},
+		"channel is empty":           {path: "//t.o.k", want: call{patternBoth, "", "t.o.k"}},
+		"root":                       {path: "/", want: call{patternNone, "", ""}},
+		"path first":                 {path: "/chat/one", elsewhere: "two", want: call{patternBoth, "chat", "one"}},
+		"elsewhere, root":            {path: "/", elsewhere: "two", want: call{patternNone, "", "two"}},
+		"elsewhere, channel":         {path: "/chat", elsewhere: "two", want: call{patternSingle, "chat", "two"}},
+		"elsewhere, token-like":      {path: "/" + aToken, elsewhere: "two", err: errAmbiguous},
+		"late, channel":              {path: "/chat", late: true, want: call{patternSingle, "chat", ""}},
+		"late, dotted channel":       {path: "/a.b.c", late: true, want: call{patternSingle, "a.b.c", ""}},
+		"late, token":                {path: "/" + aToken, late: true, want: call{patternSingle, "", aToken}},
+		"forbidden, both":            {path: "/chat/" + aToken, forbidden: true, err: errTokenInPath},
+		"forbidden, both, elsewhere": {path: "/chat/" + aToken, elsewhere: "two", forbidden: true, err: errTokenInPath},
+		"forbidden, token":           {path: "/" + aToken, forbidden: true, err: errTokenInPath},
+		"forbidden, two elements":    {path: "/a/b", elsewhere: "two", forbidden: true, err: errTwoElements},
+		"forbidden, channel":         {path: "/chat", elsewhere: "two", forbidden: true, want: call{patternSingle, "chat", "two"}},
+		"forbidden, no token":        {path: "/chat", forbidden: true, want: call{patternSingle, "chat", ""}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -47,10 +69,14 @@ func TestRoute(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			channel, token, pattern, err := route(u)
-			got := []string{channel, token, pattern}
-			if diff := cmp.Diff([]string{test.channel, test.token, test.pattern}, got); diff != "" || err != nil {
-				t.Error(diff, err)
+			path, err := readPath(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &Server{Options: Options{NoTokenInPath: test.forbidden}}
+			got, err := s.route(path, test.elsewhere, test.late)
+			if !errors.Is(err, test.err) || err == nil && got != test.want {
+				t.Errorf("got %+v, %v", got, err)
 			}
 		})
 	}
@@ -239,7 +265,7 @@ func TestTLS(t *testing.T) {
 	}
 	down := strings.Repeat("down", 2000)
 	for range 100 {
-		r.Hub.Append("c", down)
+		r.Hub.Append("c", down, nil)
 	}
 	r.Hub.Flush()
 	for range 100 {

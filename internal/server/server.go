@@ -1,25 +1,23 @@
-// Package server speaks HTTP and the websocket protocol (RFC 6455): it opens
-// sessions for those whose token allows it, takes their messages and closes
-// them. It also serves static files, TLS and the admin listener.
+// Package server speaks to clients by HTTP: websockets (RFC 6455) in the classic
+// protocol and pgws.v1, event streams, messages by POST. It opens sessions for those
+// whose token allows it, takes their messages and closes them. It also serves static
+// files, TLS and the admin listener.
 //
 // A session that sends has a goroutine that reads; the others rest, and one
 // poller wakes them. One keeper for all pings, ends what has expired and drops
-// the dead. Writing is the hub's. The package imports hub and auth.
+// the dead. Writing is the hub's. The package imports
+// hub, auth, protocol and deflate.
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"pgws/internal/auth"
 	"pgws/internal/hub"
@@ -60,16 +58,30 @@ type Options struct {
 	MaxMessageBytes int
 	// WriteTimeout is how long one write may stall; 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
-	Observer     Observer
-	Log          *slog.Logger
+	// NoTokenInPath refuses tokens in the path.
+	NoTokenInPath bool
+	// TokenCookie is the cookie that may carry a token; empty: none. It needs
+	// AllowedOrigins.
+	TokenCookie    string
+	AllowedOrigins Origins
+	// MessageRate is how many messages a second a connection, or a token without one,
+	// may send; 0: any number.
+	MessageRate int
+	// CompressMinBytes is from which length on texts are compressed for clients that
+	// offer permessage-deflate; 0: compression is not agreed to.
+	CompressMinBytes int
+	Observer         Observer
+	Log              *slog.Logger
 }
 
 // Server opens and keeps sessions.
 type Server struct {
 	Options
-	keeper  *keeper
-	opened  atomic.Uint64
-	restart atomic.Bool // the end is a restart
+	dialects *dialects
+	tally    tally
+	keeper   *keeper
+	opened   atomic.Uint64
+	restart  atomic.Bool // the end is a restart
 
 	makePoller func() (*poller, error)
 	poller     *poller // of connections that rest; nil where there is none
@@ -88,86 +100,39 @@ func New(o Options) *Server {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = DefaultWriteTimeout
 	}
-	return &Server{Options: o, keeper: newKeeper(), running: make(chan struct{}), makePoller: newPoller}
+	return &Server{
+		Options: o, dialects: newDialects(o.CompressMinBytes), keeper: newKeeper(),
+		running: make(chan struct{}), makePoller: newPoller,
+	}
 }
 
 // Middleware takes websocket requests and leaves all others to next.
 func (s *Server) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isUpgrade(r) {
-			s.answer(w, r)
+			s.openWebsocket(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// isUpgrade reports whether a request asks for a websocket (RFC 6455, section
-// 4.2.1). Both headers are lists, which may stand on several lines; it leaves
-// them on one, as the upgrader reads them.
-func isUpgrade(r *http.Request) bool {
-	if !slices.ContainsFunc(listed(r, "Upgrade"), func(protocol string) bool { return strings.EqualFold(protocol, "websocket") }) {
-		return false
-	}
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Connection", strings.Join(listed(r, "Connection"), ", "))
-	return true
-}
-
-// listed returns the members of a header that is a list (RFC 9110, section 5.6.1).
-func listed(r *http.Request, name string) []string {
-	members := strings.Split(strings.Join(r.Header.Values(name), ","), ",")
-	for i := range members {
-		members[i] = strings.TrimSpace(members[i])
-	}
-	return members
-}
-
-// answer opens a session for a websocket request, or refuses it in plain text.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	channel, token, pattern, err := route(r.URL)
-	if !s.Open() { // before looking at the token: keys may not be there yet
-		s.unavailable(w, r, pattern)
-		return
-	}
-	if err != nil {
-		s.refuse(w, r, pattern, http.StatusBadRequest, "bad_path", "Error: "+err.Error())
-		return
-	}
-	grant, err := s.Keys.Authorize(r.Context(), token, channel)
-	if err != nil {
-		s.refuseToken(w, r, pattern, err)
-		return
-	}
-	if !s.enter() {
-		s.unavailable(w, r, pattern)
-		return
-	}
-	// The channels are opened first: who has the answer misses nothing.
-	c := s.newConn(grant)
-	netConn, buffered, _, err := ws.HTTPUpgrader{Timeout: closeWait}.Upgrade(r, w)
-	if err != nil {
-		c.session.Detach()
-		s.reading.Done()
-		s.Observer.Refused("handshake")
-		s.Log.Info("refused", "route", pattern, "reason", "handshake", "error", err, "remote", r.RemoteAddr)
-		if netConn != nil {
-			s.closeNet(netConn)
+// Handler takes the requests of every transport: websockets, event streams, messages
+// by POST and the questions of browsers that precede these. It leaves all others to
+// next.
+func (s *Server) Handler(next http.Handler) http.Handler {
+	return s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodGet && wantsEvents(r):
+			s.openEvents(w, r)
+		case r.Method == http.MethodPost:
+			s.takePost(w, r)
+		case isPreflight(r):
+			s.preflight(w, r)
+		default:
+			next.ServeHTTP(w, r)
 		}
-		return
-	}
-	// What the client has sent already lies in net/http's buffer, which is not ours to keep.
-	early, err := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if err != nil {
-		early = nil
-	}
-	s.Log.Debug("session opened", "route", pattern, "channels", len(grant.Channels), "remote", r.RemoteAddr)
-	// All that needs a deep stack is done here: the reader's own stays small.
-	c.begin(netConn, bytes.Clone(early))
-	// Most clients say nothing for long: the reader begins when there is something.
-	if len(early) > 0 || !c.rest() {
-		go c.serve()
-	}
+	}))
 }
 
 // enter counts one more reader while sessions may be opened.
@@ -199,35 +164,6 @@ func (s *Server) setOpen(open bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open = open
-}
-
-func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, pattern string) {
-	w.Header().Set("Retry-After", "1")
-	s.refuse(w, r, pattern, http.StatusServiceUnavailable, "unavailable", "Error: the server is starting or stopping")
-}
-
-func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, pattern string, err error) {
-	status, reason := http.StatusUnauthorized, "bad_token"
-	if refusal, ok := errors.AsType[*auth.Refusal](err); ok {
-		reason = refusal.Reason
-		if refusal.Forbidden {
-			status = http.StatusForbidden
-		}
-	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	s.refuse(w, r, pattern, status, reason, err.Error())
-}
-
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, pattern string, status int, reason, body string) {
-	s.Observer.Refused(reason)
-	s.Log.Info("refused", "route", pattern, "status", status, "reason", reason, "remote", r.RemoteAddr)
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	if _, err := w.Write([]byte(body)); err != nil {
-		s.Log.Debug("write a refusal", "error", err)
-	}
 }
 
 // How Run ends sessions.

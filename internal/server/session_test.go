@@ -222,7 +222,7 @@ func TestRefusedLater(t *testing.T) {
 	p := r.dial(t, "/c/"+r.token(t, map[string]any{"mode": "w"}))
 	p.send(t, ws.NewTextFrame([]byte("x")))
 	m := <-r.messages
-	m.Refused(errors.New("no"))
+	m.Done(0, hub.ErrRefused)
 	p.expectClose(t, ws.StatusInvalidFramePayloadData)
 }
 
@@ -268,7 +268,7 @@ func TestSlowSession(t *testing.T) {
 	code := 0
 	for code == 0 {
 		for range 20 {
-			r.Hub.Append("c", payload)
+			r.Hub.Append("c", payload, nil)
 		}
 		r.Hub.Flush()
 		select {

@@ -1,0 +1,162 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pgws/internal/auth"
+	"pgws/internal/hub"
+	"pgws/internal/protocol"
+)
+
+// postRoomWait is how long a POST waits for room in the queue: it is better told to
+// try again.
+const postRoomWait = 500 * time.Millisecond
+
+var (
+	errNoUTF8   = badRequest("not_utf8", "the message is not UTF-8")
+	errCutShort = badRequest("cut_short", "the body could not be read")
+	errTooLarge = &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: "Error: the message is too large"}
+	errRate     = &refusal{status: http.StatusTooManyRequests, reason: "rate_limited", text: "Error: too many messages"}
+)
+
+// takePost publishes the body of a request, and answers when PostgreSQL has committed it.
+func (s *Server) takePost(w http.ResponseWriter, r *http.Request) {
+	s.share(w.Header(), r)
+	p := post{server: s, w: w, r: r}
+	asked, err := s.plainCall(r)
+	p.pattern = asked.pattern
+	if err == nil {
+		err = p.prepare(asked)
+	}
+	if err != nil {
+		p.refuse(err)
+		return
+	}
+	s.Observer.MessageReceived()
+	done := make(chan answered, 1)
+	p.message.Done = answerOnce(func(stamp int64, err error) { done <- answered{stamp, err} })
+	ctx, cancel := context.WithTimeout(r.Context(), postRoomWait)
+	defer cancel()
+	if err := s.Publisher.Publish(ctx, p.message); err != nil {
+		p.message.Done(0, err)
+	}
+	select {
+	case a := <-done:
+		p.answer(a)
+	case <-r.Context().Done():
+	}
+}
+
+// answered is what the publisher says of a message.
+type answered struct {
+	stamp int64
+	err   error
+}
+
+// A post is a request to publish one message.
+type post struct {
+	server  *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	pattern string
+	v1      *protocol.Request // with a frame of pgws.v1 for a body
+	message hub.Message
+}
+
+// prepare reads the message, if it may be sent.
+func (p *post) prepare(asked call) error {
+	s, v1 := p.server, isV1(p.r)
+	grant, err := s.authorize(p.r, asked, !v1)
+	if err != nil {
+		return err
+	}
+	if !grant.Send {
+		return errNoSending
+	}
+	if !s.allow(asked.token, time.Now()) {
+		return errRate
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(p.w, p.r.Body, int64(s.MaxMessageBytes)))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errTooLarge
+	} else if err != nil {
+		return errCutShort
+	}
+	if v1 {
+		return p.prepareV1(body, asked, grant)
+	}
+	if !utf8.Valid(body) {
+		return errNoUTF8
+	}
+	p.message = hub.Message{Event: "WebsocketMessage", Channels: grant.Channels, Text: body, Claims: grant.Claims, Prompt: true}
+	return nil
+}
+
+func (p *post) prepareV1(body []byte, asked call, grant *auth.Grant) (err error) {
+	if p.v1, err = protocol.ParseRequest(body); err != nil {
+		return badRequest("bad_request", err.Error())
+	}
+	if p.v1.Op != protocol.OpPublish {
+		return badRequest("bad_request", "only publish can be posted")
+	}
+	if p.v1.Channel == nil && asked.channel != "" {
+		p.v1.Channel = &asked.channel
+	}
+	p.message, err = messageOf(p.v1, grant)
+	return err
+}
+
+// answer writes the receipt, or why there is none.
+func (p *post) answer(a answered) {
+	if a.err != nil {
+		if errors.Is(a.err, context.Canceled) {
+			return // and so is the client
+		}
+		e := publishRefusal(a.err)
+		if e.status == http.StatusInternalServerError {
+			p.server.Log.Error("a message could not be accepted", "error", a.err)
+		}
+		if p.v1 == nil {
+			e.text = "Error: " + e.text
+		}
+		p.refuse(e)
+		return
+	}
+	if p.v1 != nil {
+		p.write(http.StatusOK, receipt(p.v1.ID, a.stamp, nil))
+		return
+	}
+	p.write(http.StatusOK, &protocol.Answer{Channels: &p.message.Channels, DeliveredAt: protocol.Stamp(a.stamp)})
+}
+
+func (p *post) refuse(err error) {
+	if !isV1(p.r) {
+		p.server.refuse(p.w, p.r, p.pattern, err)
+		return
+	}
+	e := p.server.noteRefusal(p.r, p.pattern, err)
+	e.setHeaders(p.w.Header())
+	answer := &protocol.Answer{
+		Op: protocol.OpError, Code: e.code(), Message: strings.TrimPrefix(e.text, "Error: "), Uncertain: e.status == http.StatusGatewayTimeout,
+	}
+	if p.v1 != nil {
+		answer.ID = p.v1.ID
+	}
+	p.write(e.status, answer)
+}
+
+func (p *post) write(status int, answer *protocol.Answer) {
+	h := p.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	p.w.WriteHeader(status)
+	if _, err := p.w.Write(append(protocol.JSON(answer), '\n')); err != nil {
+		p.server.Log.Debug("write a receipt", "error", err)
+	}
+}

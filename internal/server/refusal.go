@@ -1,0 +1,107 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/gobwas/ws"
+
+	"pgws/internal/auth"
+	"pgws/internal/protocol"
+)
+
+// A refusal is why a request is not carried out.
+type refusal struct {
+	status int
+	reason string // a short word for counting
+	text   string // for the client
+}
+
+func (e *refusal) Error() string { return e.text }
+
+func badRequest(reason, text string) error {
+	return &refusal{status: http.StatusBadRequest, reason: reason, text: "Error: " + text}
+}
+
+func forbidden(reason, text string) error {
+	return &refusal{status: http.StatusForbidden, reason: reason, text: "Error: " + text}
+}
+
+var errUnavailable = &refusal{
+	status: http.StatusServiceUnavailable, reason: "unavailable", text: "Error: the server is starting or stopping",
+}
+
+// asRefusal tells how an error of ours, or of auth, is answered.
+func asRefusal(err error) *refusal {
+	if own, ok := errors.AsType[*refusal](err); ok {
+		return own
+	}
+	r := &refusal{status: http.StatusUnauthorized, reason: "bad_token", text: err.Error()}
+	if refused, ok := errors.AsType[*auth.Refusal](err); ok {
+		r.reason = refused.Reason
+		if refused.Forbidden {
+			r.status = http.StatusForbidden
+		}
+	}
+	return r
+}
+
+// code is the word for a refusal in pgws.v1.
+func (e *refusal) code() protocol.Code {
+	switch e.status {
+	case http.StatusUnauthorized:
+		return protocol.Unauthorized
+	case http.StatusForbidden:
+		return protocol.Forbidden
+	case http.StatusRequestEntityTooLarge:
+		return protocol.TooLarge
+	case http.StatusTooManyRequests:
+		return protocol.RateLimited
+	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return protocol.Unavailable
+	case http.StatusInternalServerError:
+		return protocol.Internal
+	}
+	return protocol.BadRequest
+}
+
+// closeCode is the code with which a websocket of pgws.v1 is closed instead.
+func (e *refusal) closeCode() ws.StatusCode {
+	switch e.status {
+	case http.StatusUnauthorized:
+		return protocol.CloseUnauthorized
+	case http.StatusForbidden:
+		return protocol.CloseForbidden
+	}
+	return ws.StatusPolicyViolation
+}
+
+// retryAfter is what a client is told to wait, in seconds, when to try again is of use.
+const retryAfter = "1"
+
+// refuse answers a request that is not carried out.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, pattern string, err error) {
+	e := s.noteRefusal(r, pattern, err)
+	e.setHeaders(w.Header())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(e.status)
+	if _, err := w.Write([]byte(e.text)); err != nil {
+		s.Log.Debug("write a refusal", "error", err)
+	}
+}
+
+func (s *Server) noteRefusal(r *http.Request, pattern string, err error) *refusal {
+	e := asRefusal(err)
+	s.Observer.Refused(e.reason)
+	s.Log.Info("refused", "route", pattern, "status", e.status, "reason", e.reason, "remote", r.RemoteAddr)
+	return e
+}
+
+func (e *refusal) setHeaders(h http.Header) {
+	switch e.status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		h.Set("Retry-After", retryAfter)
+	}
+}
