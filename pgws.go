@@ -7,8 +7,9 @@
 //	go server.Run(ctx) // wait for it when ctx is done
 //	http.ListenAndServe(":8080", server.Middleware(mux))
 //
-// Websocket requests to /CHANNEL/TOKEN and /TOKEN are answered by pgws, all
-// others by the handlers of the program.
+// Middleware answers websocket requests to /CHANNEL/TOKEN, /TOKEN and, with the token
+// elsewhere, /CHANNEL and /; all others are for the handlers of the program.
+// Handler answers event streams and messages by POST as well.
 package pgws
 
 import (
@@ -186,8 +187,10 @@ func (s *Server) Run(ctx context.Context) error {
 // has connected, and once it stops, websockets are refused with 503.
 func (s *Server) Middleware(next http.Handler) http.Handler { return s.app.Middleware(next) }
 
-// Handler takes websocket requests and answers 404 to all others.
-func (s *Server) Handler() http.Handler { return s.app.Middleware(http.NotFoundHandler()) }
+// Handler takes the requests of every transport, event streams and messages by POST
+// too, and answers 404 to all others. Event streams take the connection over, as
+// websockets do.
+func (s *Server) Handler() http.Handler { return s.app.Handler(http.NotFoundHandler()) }
 
 // Started is closed when Run has connected and serves.
 func (s *Server) Started() <-chan struct{} { return s.app.Started() }
