@@ -29,8 +29,8 @@ run: ## Serve with no configuration: a PostgreSQL of its own, a demo page. Insta
 	@$(MAKE) --no-print-directory build
 	@bin/pgws dev $(ARGS)
 
-test: ## Check everything and run every test. Installs PostgreSQL, Chromium and a C compiler if they are missing.
-	@tools/need postgresql chromium cc
+test: ## Check everything and run every test. Installs PostgreSQL, Chromium, Node and a C compiler if they are missing.
+	@tools/need postgresql chromium cc node npm
 	@mkdir -p $(TEST_ARTIFACTS)
 	@go run ./tools/check
 
@@ -51,7 +51,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s).
 	done
 
 cover: ## Run the tests and write where they pass to artifacts/cover.html.
-	@tools/need postgresql chromium
+	@tools/need postgresql chromium node npm
 	@mkdir -p $(TEST_ARTIFACTS)
 	@go test -coverpkg ./... -coverprofile $(TEST_ARTIFACTS)/cover.out ./...
 	@go tool cover -html $(TEST_ARTIFACTS)/cover.out -o $(TEST_ARTIFACTS)/cover.html

@@ -32,11 +32,12 @@ func parseOrigin(text string) (string, error) {
 	case "null":
 		return "", errors.New("many pages have the origin null, of anybody")
 	}
-	u, err := url.Parse(strings.ToLower(text))
+	text = strings.ToLower(text)
+	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Hostname() == "" {
 		return "", errors.New("no origin such as https://app.example.com or http://localhost:8080")
 	}
-	if u.Scheme+"://"+u.Host != strings.ToLower(text) {
+	if u.Scheme+"://"+u.Host != text {
 		return "", errors.New("an origin is a scheme, a host and at most a port: no path, not even a slash at its end")
 	}
 	host := strings.TrimPrefix(u.Hostname(), "*.")

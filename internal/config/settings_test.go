@@ -27,7 +27,7 @@ func TestSettings(t *testing.T) {
 			[]string{"TRUE", "yes", "on", "2", "01", " true", "true ", "t"}},
 		{"PGWS_JWT_SECRET_FALLBACK", func(c *config.Config) any { return c.SecretFallback },
 			map[string]any{"": "", "x \n": "x \n", "https://h/k": "https://h/k"}, []string{"@/nowhere"}},
-		{"PGWS_JWT_AUDIENCE", func(c *config.Config) any { return c.Audience }, map[string]any{"": "", "https://x ": "https://x "}, nil},
+		{"PGWS_JWT_AUDIENCE", func(c *config.Config) any { return c.Audience }, map[string]any{"": "", "https://x/Y": "https://x/Y"}, nil},
 		{"PGWS_JWT_ISSUER", func(c *config.Config) any { return c.Issuer }, map[string]any{"": "", "https://x/": "https://x/"}, nil},
 		{"PGWS_JWT_LEEWAY", func(c *config.Config) any { return c.Leeway },
 			map[string]any{"": time.Duration(0), "0s": time.Duration(0), "500ms": time.Second / 2, "1h": time.Hour}, []string{"-1s", "61m", "1h0m1s", "30", "long"}},
