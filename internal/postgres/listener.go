@@ -41,8 +41,8 @@ type Sink interface {
 	// Flush says that the listener is about to wait.
 	Flush()
 	// Gap says that the listener hears again after its connection was lost: what
-	// others notified meanwhile is missed. It comes before what the notifier sends
-	// again, and may come after a few that the new connection has heard already.
+	// others notified meanwhile is missed. It comes before all that the new
+	// connection hears.
 	Gap()
 }
 
@@ -80,6 +80,7 @@ type Listener struct {
 	ListenerOptions
 	up        atomic.Bool
 	listening chan struct{}
+	missed    bool // what was notified since a connection was lost; Run's own
 }
 
 // NewListener returns a listener that Run starts.
@@ -124,7 +125,6 @@ func (l *Listener) Run(ctx context.Context) error {
 		if conn, err = l.reconnect(ctx); err == nil {
 			l.Observer.Reconnected()
 			l.Log.Info("the listener is connected again")
-			l.Sink.Gap()
 		}
 	}
 	if ctx.Err() != nil {
@@ -174,7 +174,7 @@ func (l *Listener) connectAtStart(ctx context.Context) (*listening, error) {
 
 // reconnect tries until it succeeds or ctx is done.
 func (l *Listener) reconnect(ctx context.Context) (*listening, error) {
-	return backoff.Retry(ctx, func() (*listening, error) { return l.connect(ctx) },
+	return backoff.Retry(ctx, func() (*listening, error) { l.missed = true; return l.connect(ctx) },
 		backoff.WithBackOff(newBackOff(longestWait)),
 		backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, next time.Duration) {
@@ -227,6 +227,7 @@ func (l *Listener) connect(ctx context.Context) (*listening, error) {
 
 // hear hands a notification on to the websocket channel that it is for.
 func (l *Listener) hear(payload string) {
+	l.tellGap()
 	var except *hub.Session
 	if l.Notifier != nil {
 		except = l.Notifier.hear(payload)
@@ -241,6 +242,15 @@ func (l *Listener) hear(payload string) {
 	l.Sink.Append(name, payload, except)
 }
 
+// tellGap tells of what was missed, as soon as nothing more is: PostgreSQL listens, and
+// nothing that it has sent since then has been handed on.
+func (l *Listener) tellGap() {
+	if l.missed {
+		l.missed = false
+		l.Sink.Gap()
+	}
+}
+
 // listen starts to listen and proves it by a notification from another
 // connection: through a pooler that lends connections by the transaction,
 // LISTEN succeeds and nothing is ever heard.
@@ -253,6 +263,7 @@ func (l *Listener) listen(ctx context.Context, conn *listening, probe string, he
 			return fmt.Errorf("postgres: listen: %w", err)
 		}
 	}
+	l.tellGap()
 	if err := l.notifyProbe(ctx, probe); err != nil {
 		return fmt.Errorf("postgres: prove that LISTEN works: %w", err)
 	}
