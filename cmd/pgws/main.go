@@ -26,6 +26,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" default:"1" help:"Serve, as the PGWS_ variables say. This is what pgws does without a command."`
 	Dev     devCommand     `cmd:"" help:"Serve without any configuration: a PostgreSQL of its own, a demo page, a token."`
 	Token   tokenCommand   `cmd:"" help:"Print a token, signed with PGWS_JWT_SECRET."`
+	Sub     subCommand     `cmd:"" help:"Print the messages of channels as they come."`
+	Pub     pubCommand     `cmd:"" help:"Send a message to a channel."`
 	Bench   benchCommand   `cmd:"" help:"Measure this server, or one like it: how fast, how late, how large."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    struct{}       `cmd:"" help:"Show this, and every variable."`

@@ -1,0 +1,689 @@
+// The client of pgws: the protocol pgws.v1 by websocket, or by SSE and POST where websockets are blocked. pgws.d.ts says
+// what a page may rely on. A Client keeps what outlives connections. A Session is one connection: a Socket or a Stream.
+
+/** @import * as api from "./pgws.js" */
+/** @typedef {{op: string, id?: number, [member: string]: any}} Frame */
+
+const PROTOCOL = "pgws.v1";
+
+// Milliseconds.
+const TOKEN_TIMEOUT = 10_000;
+const ANSWER_TIMEOUT = 15_000; // The server gives a publication 10 s.
+const SILENCE = 45_000; // Then the server is asked whether it is there: a page does not see the pings of websockets.
+const PING_TIMEOUT = 10_000;
+const FIRST_DELAY = 1_000; // of connecting again, doubled each time
+const LONGEST_DELAY = 30_000;
+const STEADY = 10_000; // A connection that was open for so long was a success.
+const PUBLISH_WAIT = 30_000; // for a connection
+const WEBSOCKET_AGAIN = 300_000; // While SSE is in use, a websocket is tried so often.
+
+const WEBSOCKET_FAILURES = 2; // in a row, before one has worked: then they are blocked
+const MOST_UNANSWERED = 1_000; // publications
+const MOST_PAYLOAD = 7_999; // bytes of a notification
+
+// Close codes.
+const NORMAL = 1000;
+const BROKEN = 1006;
+const UNAUTHORIZED = 3000;
+const EXPIRED = 3001;
+const FORBIDDEN = 3003;
+const FINAL = [1002, FORBIDDEN]; // The same would be refused again.
+
+/** @implements {api.PgwsError} */
+export class PgwsError extends Error {
+  /** @param {api.Code} code @param {string} message @param {string} [channel] */
+  constructor(code, message, channel) {
+    super(message);
+    this.name = "PgwsError";
+    this.code = code;
+    this.channel = channel;
+  }
+}
+
+/** @type {typeof api.connect} */
+export const connect = (url, options = {}) => new Client(url, options);
+
+/** @implements {api.Client} */
+class Client {
+  /** @type {api.State} */ state = "connecting";
+  /** @type {api.Transport|undefined} */ transport;
+  #options;
+  #WebSocket;
+  #url;
+  /** @type {Map<string, Channel>} */ #channels = new Map();
+  /** Of the last message. @type {string|undefined} */ #position;
+  /** @type {Session|undefined} */ #session;
+  /** Publications, for a connection. @type {Set<(outcome: Session|PgwsError) => void>} */ #waiting = new Set();
+  #unanswered = 0;
+  #failures = 0; // of websockets; -Infinity once one has worked, Infinity once SSE has in their stead
+  #pause = new AbortController();
+  #closed = new AbortController();
+
+  /** @param {string|URL} url @param {api.Options} options */
+  constructor(url, options) {
+    const { transport = "auto", WebSocket = globalThis.WebSocket } = options;
+    if (!["auto", "websocket", "sse"].includes(transport)) throw new TypeError(`pgws: there is no transport ${transport}`);
+    if (transport === "websocket" && !WebSocket) throw new TypeError("pgws: there is no WebSocket here");
+    if (transport === "websocket") this.#failures = -Infinity;
+    this.#options = options;
+    this.#WebSocket = transport === "sse" ? undefined : WebSocket;
+    this.#url = new URL(url, globalThis.location?.href);
+    this.#url.hash = "";
+    if (!/^(http|ws)s?:$/.test(this.#url.protocol)) throw new TypeError(`pgws: no server is at ${this.#url.protocol}`);
+    const { signal } = this.#closed;
+    globalThis.addEventListener?.("online", () => this.#look(), { signal });
+    globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#look(), { signal });
+    queueMicrotask(() => this.#run());
+  }
+
+  /** @type {api.Client["subscribe"]} */
+  subscribe(name, handler, { ongap } = {}) {
+    const channel = this.#channels.get(name) ?? new Channel();
+    const subscriber = { handler, ongap };
+    channel.subscribers.add(subscriber);
+    if (this.state === "closed") channel.fail(new PgwsError("closed", "the client is closed", name));
+    else if (!this.#channels.has(name)) {
+      this.#channels.set(name, channel);
+      if (this.#usable?.channels.has(name)) channel.open(); // It was left just now, and the server does not know yet.
+      this.#settle();
+    }
+    const unsubscribe = () => {
+      channel.subscribers.delete(subscriber);
+      if (channel.subscribers.size > 0 || this.#channels.get(name) !== channel) return;
+      this.#drop(name, "closed", "unsubscribed");
+      this.#settle();
+    };
+    return { channel: name, ready: channel.ready, unsubscribe };
+  }
+
+  /** @type {api.Client["publish"]} */
+  async publish(channel, payload) {
+    const text = typeof payload === "string" ? payload : JSON.stringify(payload);
+    if (text === undefined) throw new TypeError("pgws: the payload is no JSON");
+    // The server ends a connection for what is far too large. No text has fewer bytes than UTF-16 units.
+    if (text.length > MOST_PAYLOAD) throw new PgwsError("too_large", "more than a notification holds", channel);
+    if (this.#unanswered >= MOST_UNANSWERED) throw new PgwsError("unavailable", "too many messages wait", channel);
+    this.#unanswered++;
+    const frame = { op: "publish", channel, payload, echo: this.#options.echo };
+    try {
+      const answer = await this.#send(frame).catch((error) => {
+        // Nothing was sent, and this connection ends: the next one has a fresh token.
+        if (error.code === "unauthorized" && !this.#usable) return this.#send(frame);
+        throw error;
+      });
+      return { deliveredAt: answer.message_delivered_at };
+    } finally {
+      this.#unanswered--;
+    }
+  }
+
+  close() {
+    this.#finish({ code: NORMAL, reason: "closed by the page" });
+  }
+
+  /** The session, while it is open. */
+  get #usable() {
+    return this.state === "open" && !this.#session?.over ? this.#session : undefined;
+  }
+
+  /** Connects, again and again. */
+  async #run() {
+    let refusals = 0; // in a row
+    for (let attempt = 0; this.state !== "closed"; attempt++) {
+      this.#become("connecting");
+      const { code, reason, steady, hurry } = await this.#connect();
+      this.transport = undefined;
+      if (FINAL.includes(code)) {
+        this.#tell(new PgwsError(code === FORBIDDEN ? "forbidden" : "bad_request", reason));
+        this.#finish({ code, reason });
+      }
+      if (this.#closed.signal.aborted) return;
+      if (steady) attempt = refusals = 0;
+      refusals = code === UNAUTHORIZED || code === EXPIRED ? refusals + 1 : 0;
+      if (refusals > 1) this.#tell(new PgwsError("unauthorized", reason)); // A fresh token did not help.
+      const delay = hurry || refusals === 1 ? 0 : backoff(attempt);
+      this.#pause = new AbortController();
+      this.#become("waiting", { code, reason, delay });
+      await sleep(delay, this.#pause.signal);
+    }
+  }
+
+  /**
+   * Holds a connection until it ends.
+   * @returns {Promise<{code: number, reason: string, steady?: boolean, hurry?: boolean}>} hurry: to the other transport
+   */
+  async #connect() {
+    let token;
+    try {
+      token = await this.#token();
+    } catch (error) {
+      this.#tell(error);
+      return { code: BROKEN, reason: "there is no token" };
+    }
+    if (this.state === "closed") return { code: NORMAL, reason: "" };
+    const kind = this.#WebSocket && this.#failures < WEBSOCKET_FAILURES ? "websocket" : "sse";
+    const session = (this.#session = this.#start(kind));
+    let opened = Infinity;
+    const open = session.request({ op: "auth", token }, () => {
+      opened = Date.now();
+      this.transport = kind;
+      if (kind === "sse") this.#failures = Infinity;
+      for (const publication of this.#waiting) publication(session);
+      this.#become("open");
+      this.#settle();
+    });
+    // The channels are asked for at once, the server takes one request after the other.
+    Promise.all([open, this.#reconcile(session)]).catch((error) => session.fail(error));
+    if (kind === "sse") this.#awaitWebSocket(session);
+    const { code, reason } = await session.ended;
+    let hurry = opened < Infinity && this.#failures === 0; // Websockets turned out to work.
+    if (kind === "websocket") {
+      this.#failures = session.heard || code !== BROKEN ? -Infinity : this.#failures + 1;
+      hurry = this.#failures >= WEBSOCKET_FAILURES;
+    } else if (opened === Infinity && this.#failures < Infinity) this.#failures = 0; // HTTP does not work either.
+    return { code, reason, steady: Date.now() - opened >= STEADY, hurry };
+  }
+
+  /** @param {api.Transport} kind @returns {Session} */
+  #start(kind) {
+    const session = kind === "websocket" ? new Socket(this.#WebSocket, this.#url) : new Stream(this.#url);
+    session.receive = (frame) => this.#receive(session, frame);
+    return session;
+  }
+
+  /** Ends a session over SSE once websockets work. @param {Session} session */
+  async #awaitWebSocket(session) {
+    while (this.#WebSocket) {
+      await sleep(WEBSOCKET_AGAIN, session.signal);
+      if (session.over) return;
+      const trial = this.#start("websocket");
+      const works = await this.#token().then((token) => trial.request({ op: "auth", token })).then(() => true, () => false);
+      trial.end(NORMAL, "");
+      if (works) this.#failures = 0;
+      if (works) session.end(NORMAL, "websockets work");
+    }
+  }
+
+  async #token() {
+    const { token } = this.#options;
+    const text = token && (await Promise.race([token(), sleep(TOKEN_TIMEOUT, this.#closed.signal)]));
+    if (token && !text) throw new PgwsError("unauthorized", "token() returned nothing");
+    return text;
+  }
+
+  /** @param {Session} session @param {number} seconds that its token is still good for */
+  async #renew(session, seconds) {
+    const deadline = Date.now() + seconds * 1000;
+    for (let attempt = 0; this.#options.token && Date.now() < deadline && !session.over; attempt++) {
+      try {
+        await session.request({ op: "auth", token: await this.#token() });
+        return;
+      } catch (error) {
+        if (!session.over) this.#tell(error);
+      }
+      await sleep(backoff(attempt), session.signal);
+    }
+  }
+
+  /** Takes what answers no request. @param {Session} session @param {Frame} frame */
+  #receive(session, frame) {
+    switch (frame.op) {
+      case "message": {
+        const { channel, position, payload } = frame;
+        this.#position = position;
+        const data = payload?.event === "WebsocketMessage" ? payload.payload : payload;
+        for (const { handler } of this.#subscribers(channel)) call(handler, { channel, position, payload, data });
+        break;
+      }
+      case "gap":
+        this.#position = frame.position ?? this.#position; // A Stream tells where it goes on.
+        this.#gap(frame.channel);
+        break;
+      case "expiring":
+        this.#renew(session, frame.in);
+        break;
+      case "unsubscribed":
+        for (const name of frame.channels) {
+          session.channels.delete(name);
+          this.#drop(name, frame.code, "the token does not grant the channel any more");
+        }
+    }
+  }
+
+  /** Has the server open the channels that are subscribed to, and no others. */
+  #settle() {
+    const session = this.#usable;
+    if (session) queueMicrotask(() => this.#reconcile(session).catch((error) => session.fail(error)));
+  }
+
+  /** @param {Session} session */
+  async #reconcile(session) {
+    if (session.reconciling) return;
+    session.reconciling = true;
+    for (;;) {
+      const left = [...session.channels].filter((name) => !this.#channels.has(name));
+      const missing = [...this.#channels.keys()].filter((name) => !session.channels.has(name));
+      const known = missing.filter((name) => this.#channels.get(name)?.known);
+      if (session.over || left.length + missing.length === 0) break;
+      const asked = [];
+      for (const name of left) session.channels.delete(name);
+      if (left.length > 0) asked.push(session.request({ op: "unsubscribe", channels: left }));
+      // Those that go on from the position do so together: what they have missed comes in its order.
+      if (known.length > 0) asked.push(this.#open(session, known, this.#position));
+      else if (missing.length > 0) asked.push(this.#open(session, missing));
+      await Promise.all(asked);
+    }
+    session.reconciling = false;
+  }
+
+  /** @param {Session} session @param {string[]} names @param {string} [since] */
+  async #open(session, names, since) {
+    try {
+      await session.request({ op: "subscribe", channels: names, since }, ({ position, resumed }) => {
+        if (session.channels.size === 0 && !resumed) this.#position = position;
+        for (const name of names) {
+          session.channels.add(name);
+          const channel = this.#channels.get(name);
+          if (channel?.known && !resumed) this.#gap(name);
+          channel?.open();
+        }
+      });
+    } catch (/** @type {any} */ error) {
+      if (error.code !== "forbidden" && error.code !== "bad_request") throw error;
+      if (names.length === 1) this.#drop(names[0], error.code, error.message);
+      // It is not said which. One by one they could not go on in order, so there may be gaps.
+      else for (const name of names) await this.#open(session, [name]);
+    }
+  }
+
+  /** @param {string} name @param {api.Code} code @param {string} reason */
+  #drop(name, code, reason) {
+    const error = new PgwsError(code, reason, name);
+    this.#channels.get(name)?.fail(error);
+    this.#channels.delete(name);
+    if (code !== "closed") this.#tell(error);
+  }
+
+  /** @param {string} name */
+  #gap(name) {
+    for (const { ongap } of this.#subscribers(name)) call(ongap, { channel: name });
+    call(this.#options.ongap, { channel: name });
+  }
+
+  /** @param {string} name @returns {Subscriber[]} those there are now, whatever they do to the list */
+  #subscribers(name) {
+    return [...(this.#channels.get(name)?.subscribers ?? [])];
+  }
+
+  /** @param {Frame} frame @returns {Promise<Frame>} the answer */
+  #send(frame) {
+    if (this.#usable) return this.#usable.request(frame);
+    return new Promise((resolve, reject) => {
+      if (this.state === "closed") throw new PgwsError("closed", "the client is closed");
+      /** @param {Session|PgwsError} outcome */
+      const settle = (outcome) => {
+        clearTimeout(timer);
+        this.#waiting.delete(settle);
+        if (outcome instanceof Session) resolve(outcome.request(frame));
+        else reject(outcome);
+      };
+      const timer = setTimeout(settle, PUBLISH_WAIT, new PgwsError("timeout", "no connection came in time"));
+      this.#waiting.add(settle);
+    });
+  }
+
+  /** The network may be back, or may have gone unnoticed. */
+  #look() {
+    this.#pause.abort();
+    this.#usable?.probe();
+  }
+
+  /** @param {api.Why} why */
+  #finish(why) {
+    if (this.state === "closed") return;
+    this.#closed.abort();
+    this.#pause.abort();
+    this.#become("closed", why);
+    this.#session?.end(NORMAL, "");
+    for (const settle of this.#waiting) settle(new PgwsError("closed", "the client was closed before"));
+    for (const name of this.#channels.keys()) this.#drop(name, "closed", "the client was closed");
+  }
+
+  /** @param {api.State} state @param {api.Why} [why] */
+  #become(state, why = {}) {
+    this.state = state;
+    call(this.#options.onstate, state, why);
+  }
+
+  /** @param {unknown} error */
+  #tell(error) {
+    if (this.state !== "closed") call(this.#options.onerror ?? console.error, error);
+  }
+}
+
+/** @typedef {{handler: (message: api.Message) => void, ongap?: (gap: api.Gap) => void}} Subscriber */
+
+/** What is subscribed to under one name. */
+class Channel {
+  /** @type {Set<Subscriber>} */ subscribers = new Set();
+  known = false; // It has been open, and can go on from a position.
+  /** @type {(error: PgwsError) => void} */ fail = () => {};
+  open = () => {};
+
+  constructor() {
+    /** @type {Promise<void>} */
+    this.ready = new Promise((resolve, reject) => {
+      this.fail = reject;
+      this.open = () => resolve(void (this.known = true));
+    });
+    this.ready.catch(() => {}); // A page may look at onerror instead.
+  }
+}
+
+/** One connection: requests with their answers, and whether anybody is there. Those that extend it carry the frames. */
+class Session {
+  /** Those open at the server. @type {Set<string>} */ channels = new Set();
+  reconciling = false;
+  heard = false;
+  /** Takes what answers no request. @type {(frame: Frame) => void} */ receive = () => {};
+  /** @type {Map<number|undefined, (answer?: Frame) => void>} */ #requests = new Map();
+  #lastHeard = Date.now();
+  #lastId = 0;
+  #over = new AbortController();
+  /** @type {(end: {code: number, reason: string}) => void} */ #ended = () => {};
+
+  constructor() {
+    /** @type {Promise<{code: number, reason: string}>} */
+    this.ended = new Promise((resolve) => (this.#ended = resolve));
+    this.#watch();
+  }
+
+  get signal() {
+    return this.#over.signal;
+  }
+
+  get over() {
+    return this.signal.aborted;
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {(answer: Frame) => void} [first] is called with a good answer before the next frame is looked at
+   * @returns {Promise<Frame>} the answer
+   */
+  request(frame, first, timeout = ANSWER_TIMEOUT) {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lastId;
+      const none = { op: "error", code: frame.op === "publish" ? "uncertain" : "timeout", message: "no answer came" };
+      const settle = (/** @type {Frame} */ answer = none) => {
+        clearTimeout(timer);
+        this.#requests.delete(id);
+        if (answer.op === "error") return reject(new PgwsError(answer.uncertain ? "uncertain" : answer.code, answer.message));
+        first?.(answer);
+        resolve(answer);
+      };
+      const timer = setTimeout(settle, timeout);
+      this.#requests.set(id, settle);
+      if (this.over) settle();
+      else this.send({ ...frame, id });
+    });
+  }
+
+  /** Ends it unless the server answers. */
+  async probe() {
+    await this.request({ op: "ping" }, undefined, PING_TIMEOUT).catch(({ code }) => {
+      if (code === "timeout") this.end(BROKEN, "the server is silent");
+    });
+  }
+
+  /** @param {Frame} _frame */
+  send(_frame) {}
+
+  close() {}
+
+  /** @param {Frame} frame from the server */
+  hear(frame) {
+    if (this.over) return;
+    this.heard = true;
+    this.#lastHeard = Date.now();
+    const settle = this.#requests.get(frame.id);
+    if (settle) settle(frame);
+    else this.receive(frame);
+  }
+
+  /** @param {PgwsError} error what it cannot go on with */
+  fail({ code, message }) {
+    this.end(code === "unauthorized" ? UNAUTHORIZED : code === "forbidden" ? FORBIDDEN : BROKEN, message);
+  }
+
+  /** @param {number} code @param {string} reason */
+  end(code, reason) {
+    if (this.over) return;
+    this.#over.abort();
+    this.close();
+    for (const settle of this.#requests.values()) settle();
+    this.#ended({ code, reason });
+  }
+
+  async #watch() {
+    while (!this.over) {
+      const silence = Date.now() - this.#lastHeard;
+      if (silence >= SILENCE) await this.probe();
+      else await sleep(SILENCE - silence, this.signal);
+    }
+  }
+}
+
+/** A websocket. */
+class Socket extends Session {
+  #socket;
+  #opened;
+  /** Of an auth without a token: it is answered when the handshake had one. @type {number|undefined} */ #greeting;
+
+  /** @param {any} WebSocket @param {URL} url */
+  constructor(WebSocket, url) {
+    super();
+    try {
+      this.#socket = new WebSocket(url.href.replace(/^http/, "ws"), PROTOCOL);
+    } catch (error) {
+      this.end(BROKEN, `${error}`); // Such as a websocket without TLS on a page with it.
+      return;
+    }
+    this.#opened = new Promise((resolve) => (this.#socket.onopen = resolve));
+    this.#socket.onmessage = (/** @type {{data: string}} */ { data }) => {
+      const frame = JSON.parse(data);
+      this.hear(frame.op === "ready" ? { ...frame, id: this.#greeting } : frame);
+    };
+    this.#socket.onclose = (/** @type {{code: number, reason: string}} */ { code, reason }) => this.end(code, reason);
+    this.#socket.onerror = () => {}; // onclose follows.
+  }
+
+  /** @param {Frame} frame */
+  send(frame) {
+    if (frame.op === "auth" && frame.token === undefined) this.#greeting = frame.id;
+    else this.#opened?.then(() => this.#socket.send(JSON.stringify(frame)));
+  }
+
+  close() {
+    this.#socket?.close();
+  }
+}
+
+/**
+ * The same frames over HTTP: one stream of events, opened anew when channels or the token change, and a POST for each
+ * publication.
+ */
+class Stream extends Session {
+  #url;
+  /** @type {string|undefined} */ #token;
+  /** @type {Set<string>} */ #channels = new Set();
+  /** Of the last message. @type {string|undefined} */ #position;
+  /** What the next stream answers. @type {Frame[]} */ #asked = [];
+  #stream = new AbortController();
+  #posts = Promise.resolve(); // one after the other, which keeps their order
+
+  /** @param {URL} url */
+  constructor(url) {
+    super();
+    this.#url = url.href.replace(/^ws/, "http");
+  }
+
+  /** @param {Frame} frame */
+  send(frame) {
+    const { op, id, token, channels = [], since } = frame;
+    if (op === "publish") {
+      this.#posts = this.#posts.then(() => this.#post(frame));
+    } else if (op !== "ping") {
+      if (op === "auth") this.#token = token;
+      if (this.#channels.size === 0) this.#position = since; // Others know nothing of where these go on.
+      for (const channel of channels) op === "subscribe" ? this.#channels.add(channel) : this.#channels.delete(channel);
+      this.#asked.push(frame);
+      this.#reopen();
+    } else if (this.#channels.size === 0) {
+      this.hear({ op: "ok", id }); // A stream shows by its comments that it lives.
+    }
+  }
+
+  close() {
+    this.#stream.abort();
+  }
+
+  #reopen() {
+    this.#stream.abort();
+    const { signal } = (this.#stream = new AbortController());
+    const open = async () => {
+      try {
+        if (!signal.aborted) await this.#open(signal);
+      } catch (error) {
+        if (!signal.aborted) this.end(BROKEN, `${error}`);
+      }
+    };
+    queueMicrotask(open); // What is asked at once has one stream.
+  }
+
+  /** @param {AbortSignal} signal */
+  async #open(signal) {
+    if (this.#channels.size === 0) {
+      await this.#post({ op: "ping" }); // Whatever the server says, it is there; unless it minds the token.
+      if (!signal.aborted) this.#answer({ op: "ready" });
+      return;
+    }
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "text/event-stream" };
+    if (this.#position) headers["Last-Event-ID"] = this.#position;
+    const response = await this.#fetch([...this.#channels], headers, { signal, cache: "no-store" });
+    if (!response.ok) return this.#refused(response.status, await response.text());
+    for await (const frame of framesOf(response)) {
+      if (signal.aborted) return;
+      if (frame.op === "close") return this.end(frame.code, frame.reason);
+      if (frame.op === "message") this.#position = frame.position;
+      if (frame.op === "ready") this.#answer(frame);
+      else this.hear(frame);
+    }
+    this.end(BROKEN, "the stream has ended");
+  }
+
+  /** Answers all that was asked. @param {Frame} ready */
+  #answer(ready) {
+    const asked = this.#asked.splice(0);
+    const { position, resumed } = ready;
+    if (!resumed) this.#position = position;
+    if (resumed === false) {
+      // Whoever asks for a channel learns by the answer that it has missed something. The others are told.
+      const told = asked.flatMap(({ op, channels }) => (op === "subscribe" ? channels : []));
+      const others = [...this.#channels].filter((name) => !told.includes(name));
+      for (const channel of others) this.hear({ op: "gap", channel, position });
+    }
+    for (const { id, since } of asked) this.hear({ ...ready, op: "ok", id, resumed: since && resumed });
+  }
+
+  /** @param {number} status @param {string} reason */
+  #refused(status, reason) {
+    if (status === 401) return this.end(UNAUTHORIZED, reason);
+    const refused = this.#asked.filter(({ op }) => op === "subscribe");
+    if ((status !== 400 && status !== 403) || refused.length === 0) return this.end(BROKEN, reason);
+    this.#asked = this.#asked.filter(({ op }) => op !== "subscribe");
+    for (const { id, channels } of refused) {
+      for (const channel of channels) this.#channels.delete(channel);
+      this.hear({ op: "error", id, code: status === 403 ? "forbidden" : "bad_request", message: reason });
+    }
+    this.#reopen();
+  }
+
+  /** @param {Frame} frame */
+  async #post(frame) {
+    try {
+      const response = await this.#fetch([], {}, { method: "POST", body: JSON.stringify(frame), signal: this.signal });
+      const answer = await response.json();
+      this.hear({ ...answer, id: frame.id });
+      if (answer.code === "unauthorized") this.end(UNAUTHORIZED, answer.message);
+    } catch (error) {
+      this.end(BROKEN, `${error}`);
+    }
+  }
+
+  /** @param {string[]} channels @param {Record<string, string>} headers @param {RequestInit} init */
+  #fetch(channels, headers, init) {
+    const url = new URL(this.#url);
+    url.searchParams.set("protocol", PROTOCOL);
+    for (const channel of channels) url.searchParams.append("channel", channel);
+    if (this.#token !== undefined) headers.Authorization = `Bearer ${this.#token}`;
+    return fetch(url, { ...init, headers });
+  }
+}
+
+/**
+ * The frames in a stream of events, and one with the op "comment" whenever something comes.
+ * @param {Response} response @returns {AsyncGenerator<Frame>}
+ */
+async function* framesOf(response) {
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  let data = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    yield { op: "comment" };
+    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?!$)/); // The end may be half of \r\n.
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.startsWith("data:")) data += line.slice(5); // It is JSON: where the lines ended does not matter.
+      else if (line === "" && data !== "") {
+        yield JSON.parse(data);
+        data = "";
+      }
+    }
+  }
+}
+
+/** @param {number} attempt */
+function backoff(attempt) {
+  return Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempt);
+}
+
+/** @param {number} ms @param {AbortSignal} signal wakes it @returns {Promise<void>} */
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, ms);
+    signal.addEventListener("abort", wake);
+    if (signal.aborted) wake();
+  });
+}
+
+/**
+ * Calls a function of the page's, which must not break ours.
+ * @param {((...about: any[]) => void)|undefined} f @param {any[]} about
+ */
+function call(f, ...about) {
+  try {
+    f?.(...about);
+  } catch (error) {
+    (globalThis.reportError ?? console.error)(error);
+  }
+}

@@ -1,0 +1,54 @@
+// What is published is sent once, or never.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { grant, settle, start } from "./fake.js";
+
+test("what is published without a connection waits for one, in order", async (t) => {
+  const { pgws, Sockets, pass } = start(t, { echo: false });
+  const first = pgws.publish("a", "one");
+  const second = pgws.publish("a", { two: 2 });
+  assert.deepEqual(await first, { deliveredAt: 1795352315.019831 });
+  await second;
+  assert.deepEqual(Sockets.last.ops("publish"), [
+    { id: 2, op: "publish", channel: "a", payload: "one", echo: false },
+    { id: 3, op: "publish", channel: "a", payload: { two: 2 }, echo: false },
+  ]);
+  Sockets.opens = null; // Hangs.
+  Sockets.last.shut(1006);
+  const late = pgws.publish("a", "late");
+  late.catch(() => {});
+  await pass(30_000);
+  await assert.rejects(late, { code: "timeout" });
+});
+
+test("a publication is never sent twice", async (t) => {
+  const { pgws, Sockets, pass } = start(t, { answer: (frame) => (frame.op === "publish" ? undefined : grant(frame)) });
+  await settle();
+  const broken = pgws.publish("a", "sent");
+  Sockets.last.shut(1006);
+  await assert.rejects(broken, { code: "uncertain" });
+  await pass(500);
+  assert.equal(Sockets.all.length, 2);
+  const unanswered = pgws.publish("a", "sent");
+  unanswered.catch(() => {});
+  await pass(15_000);
+  await assert.rejects(unanswered, { code: "uncertain" });
+  Sockets.answer = ({ id }) => ({ id, op: "error", code: "unavailable", message: "slow", uncertain: true });
+  await assert.rejects(pgws.publish("a", "sent"), { code: "uncertain" });
+  Sockets.answer = ({ id }) => ({ id, op: "error", code: "forbidden", message: "mode r" });
+  await assert.rejects(pgws.publish("a", "sent"), { code: "forbidden" });
+  assert.equal(Sockets.last.ops("publish").length, 3);
+});
+
+test("what cannot be published is told before", async (t) => {
+  const { pgws } = start(t, { answer: () => undefined });
+  await assert.rejects(pgws.publish("a", "x".repeat(8000)), { code: "too_large", channel: "a" });
+  await assert.rejects(pgws.publish("a", undefined), TypeError);
+  await assert.rejects(pgws.publish("a", 1n), TypeError);
+  const waiting = Array.from({ length: 1000 }, () => pgws.publish("a", "waits"));
+  await assert.rejects(pgws.publish("a", "one too many"), { code: "unavailable" });
+  pgws.close();
+  for (const { reason } of await Promise.allSettled(waiting)) assert.equal(reason.code, "closed");
+});

@@ -1,0 +1,102 @@
+package contract_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// runs stands before a block of the papers whose lines with curl are run by TestPapers.
+const runs = "<!-- runs -->"
+
+var (
+	runsBlock = regexp.MustCompile("(?s)^\\s*```sh\n(.*?\n)```\n")
+	continued = regexp.MustCompile(`\\\n\s*`)
+	anAddress = regexp.MustCompile(`https?://[\w.-]+(:\d+)?`)
+)
+
+// The lines of the papers that begin with curl do what is said of them: streams of events tell, messages get a receipt.
+func TestPapers(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	s := start(t, nil)
+	papers := []string{"README.md", "docs/protocol.md", "docs/tokens.md"}
+	for _, paper := range papers {
+		text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(paper)))
+		check(t, err)
+		lines := curlLines(t, paper, string(text))
+		if paper == papers[0] && len(lines) == 0 {
+			t.Errorf("%s has no line with curl after %s", paper, runs)
+		}
+		for i, line := range lines {
+			t.Run(fmt.Sprint(paper, " ", i), func(t *testing.T) {
+				t.Parallel()
+				t.Log(line)
+				s.runLine(t, line)
+			})
+		}
+	}
+}
+
+// curlLines returns the lines with curl of the blocks of a paper that are to be run. Each block must have one.
+func curlLines(t *testing.T, paper, text string) (lines []string) {
+	t.Helper()
+	for _, after := range strings.Split(text, runs)[1:] {
+		block := runsBlock.FindStringSubmatch(after)
+		if block == nil {
+			t.Fatalf("%s: after %s comes no block of sh: %.60q", paper, runs, after)
+		}
+		before := len(lines)
+		for line := range strings.Lines(continued.ReplaceAllString(block[1], "")) {
+			if strings.HasPrefix(line, "curl ") {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
+		if len(lines) == before {
+			t.Errorf("%s: no line of this block begins with curl:\n%s", paper, block[1])
+		}
+	}
+	return lines
+}
+
+// runLine runs a line as it is written, but for the server's address. Its token is the one that README.md has made.
+func (s *server) runLine(t *testing.T, line string) {
+	t.Helper()
+	line = anAddress.ReplaceAllString(line, "http://"+s.addr)
+	p := &program{Cmd: exec.Command("sh", "-c", "exec "+line), done: make(chan struct{}), awaited: true}
+	p.Env = env{"TOKEN": token(`{"mode":"rw","channel":"chat"}`)}.list()
+	if strings.Contains(line, "text/event-stream") {
+		p.run(t)
+		p.await(t, &p.stdout, `event: ready|"op":"ready"`)
+		s.notify(t, `{"channel":"chat","payload":"from SQL"}`)
+		p.await(t, &p.stdout, `data: .*"from SQL"`)
+		check(t, p.Process.Kill()) // It would wait for more.
+		return
+	}
+	heard := s.listen(t)
+	p.run(t)
+	if status := p.wait(t); status != 0 {
+		t.Fatalf("the status is %d: %s", status, p.stderr.String())
+	}
+	receipts := slices.Collect(strings.Lines(p.stdout.String()))
+	if len(receipts) == 0 {
+		t.Fatal("it has written nothing")
+	}
+	for _, text := range receipts {
+		var got v1Frame
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got.DeliveredAt == "" {
+			t.Fatalf("it has written %q: %v", text, err)
+		}
+		for m := parseMessage(t, heard.receive()); m.Claims["message_delivered_at"] != got.DeliveredAt; {
+			m = parseMessage(t, heard.receive())
+		}
+	}
+}
