@@ -240,7 +240,11 @@ func (a *App) Run(ctx context.Context) (err error) {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("PGWS_JWT_SECRET: %w", err)
+		setting := "PGWS_JWT_SECRET"
+		if errors.Is(err, auth.ErrFallback) {
+			setting = "PGWS_JWT_SECRET_FALLBACK"
+		}
+		return fmt.Errorf("%s: %w", setting, err)
 	}
 	if a.admin != nil {
 		a.Log.Info("admin listener", "address", a.admin.Addr())

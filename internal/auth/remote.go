@@ -70,6 +70,9 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// ErrFallback tells that an error of Load is the fallback's.
+var ErrFallback = errors.New("the fallback")
+
 // Load fetches the remote sets; other keys are there already. It is called once
 // before Run.
 func (k *Keys) Load(ctx context.Context) error {
@@ -80,7 +83,7 @@ func (k *Keys) Load(ctx context.Context) error {
 		err := s.load(ctx)
 		switch {
 		case err != nil && i > 0:
-			return fmt.Errorf("auth: fetch the JWK set of the fallback: %w", err)
+			return fmt.Errorf("auth: fetch the JWK set of %w: %w", ErrFallback, err)
 		case err != nil:
 			return fmt.Errorf("auth: fetch the JWK set: %w", err)
 		}
