@@ -45,9 +45,9 @@ type Options struct {
 	// Token returns the token to connect with. It is called for each connection, and again before the token
 	// expires: a new one is taken over without a new connection. Required.
 	Token func(context.Context) (string, error)
-	// HTTPClient makes all requests; nil means one of this client's own.
+	// HTTPClient makes all requests, its Timeout aside; nil means one of this client's own.
 	HTTPClient *http.Client
-	// NoEcho keeps what the client publishes from its own subscriptions.
+	// NoEcho keeps what the client publishes from its own subscriptions, while its transport is Websocket.
 	NoEcho bool
 	// OnState is told of each change. It is called from the client's goroutines: it must not wait, nor call Close.
 	OnState func(State)
@@ -145,13 +145,17 @@ func newClient(o Options) (*Client, error) {
 	}
 	root.RawQuery, root.Fragment = "", ""
 	c := &Client{
-		options: o, root: root, http: o.HTTPClient,
+		options: o, root: root,
 		done: make(chan struct{}), room: make(chan struct{}, 1),
 		attached: make(chan struct{}), channels: make(map[string]*Subscription),
 	}
-	if c.http == nil {
+	if o.HTTPClient == nil {
 		c.http = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}}
+		return c, nil
 	}
+	given := *o.HTTPClient
+	given.Timeout = 0 // It would end event streams.
+	c.http = &given
 	return c, nil
 }
 

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -330,45 +328,6 @@ func TestRevoked(t *testing.T) {
 		s.notify(numbered("a", 0, 1)...)
 		expectNumbered(t, a, "a", 0, 1)
 	})
-}
-
-// Websockets that are blocked one way or another are done without.
-func TestBlocked(t *testing.T) {
-	t.Parallel()
-	for name, block := range map[string]http.HandlerFunc{
-		"refused":   forbid,
-		"ignored":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
-		"cut short": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t)
-			b := blocking(t, s.url(), block)
-			c := dial(t, client.Options{URL: b.url, Token: s.sign(0, anybody)})
-			sub := subscribe(t, c, "a")
-			s.notify(numbered("a", 0, 1)...)
-			expectNumbered(t, sub, "a", 0, 1)
-			if asked, streams := b.asked.Load(), b.streams.Load(); asked != 2 || streams != 1 {
-				t.Errorf("%d websockets and %d event streams were asked for", asked, streams)
-			}
-		})
-	}
-}
-
-// A server that is not there is not taken for one behind a proxy: each try is a websocket.
-func TestNotBlocked(t *testing.T) {
-	t.Parallel()
-	s := serve(t)
-	l := lineTo(t, s)
-	states := newStates()
-	c := dial(t, client.Options{URL: l.url(), Token: s.sign(0, anybody), OnState: states.add})
-	sub := subscribe(t, c, "a")
-	l.cut()
-	states.await(t, 3, lost)
-	l.mend()
-	states.await(t, 2, func(s client.State) bool { return connected(s) && s.Transport == client.Websocket })
-	s.notify(numbered("a", 0, 1)...)
-	expectNumbered(t, sub, "a", 0, 1)
 }
 
 // Close may come at any time, and ends all that waits.

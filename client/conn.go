@@ -15,10 +15,8 @@ type conn struct {
 	wake chan struct{} // tells who writes that there is something in leaving, or room
 	done chan struct{} // closed when it is not the client's any more
 
-	// The writer's own.
-	lastID uint64
-
 	// Guarded by Client.mu.
+	lastID   uint64
 	pending  map[uint64]*request // sent, and not answered
 	leaving  []string            // channels to be closed
 	renewing bool
@@ -169,33 +167,32 @@ func (c *Client) hasRoom() bool {
 
 // send sends a request, if any, after what is to be closed first.
 func (c *Client) send(ctx context.Context, n *conn, r *request) error {
+	var requests []*request
 	c.mu.Lock()
-	leaving := n.leaving
-	n.leaving = nil
-	c.mu.Unlock()
-	if len(leaving) > 0 {
-		leave := &request{
-			question: question{Op: protocol.OpUnsubscribe, Channels: leaving},
+	if len(n.leaving) > 0 {
+		requests = append(requests, &request{
+			question: question{Op: protocol.OpUnsubscribe, Channels: n.leaving},
 			answered: func(frame, error) error { return nil },
-		}
-		if err := c.ask(ctx, n, leave); err != nil {
+		})
+		n.leaving = nil
+	}
+	if r != nil {
+		requests = append(requests, r)
+	}
+	// All are to be answered, even if the first cannot be sent.
+	for _, r := range requests {
+		n.lastID++
+		r.question.ID = n.lastID
+		n.pending[n.lastID] = r
+	}
+	c.mu.Unlock()
+	signal(c.room)
+	for _, r := range requests {
+		if err := n.link.send(ctx, r.question); err != nil {
 			return err
 		}
 	}
-	if r == nil {
-		return nil
-	}
-	return c.ask(ctx, n, r)
-}
-
-func (c *Client) ask(ctx context.Context, n *conn, r *request) error {
-	n.lastID++
-	r.question.ID = n.lastID
-	c.mu.Lock()
-	n.pending[n.lastID] = r
-	c.mu.Unlock()
-	signal(c.room)
-	return n.link.send(ctx, r.question)
+	return nil
 }
 
 // take handles a frame.

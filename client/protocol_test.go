@@ -266,11 +266,15 @@ func TestGoesOn(t *testing.T) {
 // connection had to be given up.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	const messages, size = 600, 40_000 // more than may be queued
+	const first, messages, size = 100, 600, 40_000 // More than may be queued: at all, and while an answer is awaited.
+	muted := make(chan struct{})
 	url := peers(t, func(p *peer) {
 		p.ready()
 		flood := func(from int) {
 			for i := from + 1; i <= messages; i++ {
+				if i == first+1 {
+					<-muted
+				}
 				p.send(`{"op":"message","channel":"a","position":"%d","payload":"%d %s"}`, i, i, strings.Repeat("x", size))
 			}
 		}
@@ -282,7 +286,9 @@ func TestSlowReader(t *testing.T) {
 				_, _ = fmt.Sscan(q.Since, &from) // Nothing: the first.
 				p.send(`{"id":%d,"op":"ok","channels":["a"],"position":"0","resumed":true}`, q.ID)
 				flooding.Go(func() { flood(from) })
-			case q.Payload != "mute":
+			case q.Payload == "mute":
+				close(muted)
+			default:
 				p.send(`{"id":%d,"op":"ok","message_delivered_at":1}`, q.ID)
 			}
 		}
@@ -299,7 +305,7 @@ func TestSlowReader(t *testing.T) {
 			_, err := publish(t, c, "a", "answer")
 			check(t, err)
 		}
-		if i == 100 { // Nobody reads: the queue fills up.
+		if i == first { // Nobody reads meanwhile: the queue fills up.
 			_, err := publish(t, c, "a", "mute")
 			if e := asError(t, err); !e.Uncertain {
 				t.Errorf("got %v", err)

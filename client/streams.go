@@ -23,8 +23,8 @@ const postTimeout = 30 * time.Second
 
 const eventStream = "text/event-stream"
 
-// Streams are a link without websockets: an event stream for each subscription, and a POST for each publish. They
-// renew their token themselves: it is replaced when the server says that it has expired.
+// streams are a link without websockets: an event stream for each subscription, and a POST for each publish, one after
+// another. They renew their token themselves: it is replaced when the server says that it has expired.
 type streams struct {
 	client *Client
 	frames chan frame // to run

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +107,39 @@ func TestSilence(t *testing.T) {
 		pass(time.Minute)
 		if n := states.count(lost); n != 1 {
 			t.Errorf("given up %d times", n)
+		}
+	})
+}
+
+// While messages are not read, the connection is not: what a client holds is bounded.
+func TestBackpressure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const messages, size = 100, 40_000
+		var sent atomic.Int32
+		c, end := overPipe(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"pgws.v1"}})
+			check(t, err)
+			defer func() { _ = conn.CloseNow() }()
+			p := &peer{t: t, conn: conn}
+			p.ready()
+			p.send(`{"id":%d,"op":"ok","channels":["a"],"position":"0"}`, p.expect("subscribe").ID)
+			for i := range messages {
+				p.send(`{"op":"message","channel":"a","position":"%d","payload":"%s"}`, i, strings.Repeat("x", size))
+				sent.Add(1)
+			}
+			<-conn.CloseRead(t.Context()).Done()
+		}, newStates())
+		defer end()
+		s := subscribe(t, c, "a")
+		synctest.Wait()
+		if got, most := sent.Load(), int32(2<<20/size); got > most {
+			t.Errorf("%d messages were taken, want %d at most", got, most)
+		}
+		for i := range messages {
+			if m := next(t, s); m.Position != fmt.Sprint(i) {
+				t.Fatalf("got the message %s, want %d", m.Position, i)
+			}
 		}
 	})
 }

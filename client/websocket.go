@@ -71,6 +71,10 @@ func (c *Client) openSocket(ctx context.Context, token string) (*socket, error) 
 		}
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
+	if first.Op != protocol.OpReady {
+		_ = conn.CloseNow()
+		return nil, fmt.Errorf("%w: the server is not ready", errNoAnswer)
+	}
 	if len(first.Channels) > 0 {
 		_ = conn.CloseNow()
 		return nil, errors.New("the URL is not the server's root: its path opens a channel")

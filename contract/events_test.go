@@ -167,6 +167,45 @@ func TestEventChannels(t *testing.T) {
 	})
 }
 
+// The meta channel is told of streams as of websockets, and of no POST.
+func TestEventsOnMetaChannel(t *testing.T) {
+	t.Parallel()
+	s := start(t, env{"PGWS_META_CHANNEL": "meta"})
+	meta := s.dial(t, "/meta/"+token(`{"mode":"r"}`))
+	told := []string{"meta"}
+	for target, want := range map[string]string{"/chat": "chat", "/?channel=a&channel=b": "a,b"} {
+		s.events(t, bearing(target, `{"mode":"r"}`))
+		told = append(told, want)
+	}
+	s.ask(t, posting("/chat", anybody, "hello")).receipt()
+	s.events(t, bearing("/the%20end", `{"mode":"r"}`))
+	for _, want := range append(told, "the end") {
+		if m := meta.receiveMessage(); m.Event != "ConnectionOpen" || m.Payload != want {
+			t.Errorf("told of %+v, want %q", m, want)
+		}
+	}
+}
+
+// A client that does not read its stream is given up when it lags too far behind; the others get all.
+func TestEventsThatAreNotRead(t *testing.T) {
+	t.Parallel()
+	s := start(t, env{"PGWS_ADMIN_ADDR": freeAddress(t), "PGWS_MAX_LAG_BYTES": "1MiB"})
+	reads := s.events(t, bearing("/chat", `{"mode":"r"}`))
+	s.events(t, bearing("/chat", `{"mode":"r"}`))
+	conn := connect(t, s.uri)
+	const each, bursts = 100, 20 // of 7.5 kB: 15 MB, more than sockets hold
+	for i := range bursts {
+		burst(t, conn, i*each, each)
+		for n := range each {
+			reads.expect(burstMessage(i*each + n))
+		}
+	}
+	eventually(t, "the one that does not read is given up", func() bool {
+		_, _, figures := (&server{addr: s.admin}).get(t, "/metrics")
+		return strings.Contains(figures, "\npgws_sessions_slow_total 1\n") && strings.Contains(figures, "\npgws_sessions 1\n")
+	})
+}
+
 // A stream ends with its token, and says so.
 func TestEventsExpire(t *testing.T) {
 	t.Parallel()
@@ -308,8 +347,12 @@ func TestEventsByTLSAndHTTP10(t *testing.T) {
 // askByTLS sends a request by TLS.
 func (s *server) askByTLS(t *testing.T, r request) *answer {
 	t.Helper()
-	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+	// Browsers would rather have HTTP/2.
+	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}}
 	conn, err := dialer.DialContext(t.Context(), "tcp", s.addr)
 	check(t, err)
+	if agreed := conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; agreed == "h2" {
+		t.Errorf("%s was agreed on", agreed)
+	}
 	return sendBy(t, conn, r).read()
 }

@@ -68,6 +68,26 @@ func TestPostRate(t *testing.T) {
 	}
 }
 
+// While the queue to PostgreSQL is full a message is refused, and is not sent later either.
+func TestPostWhileQueueIsFull(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	network, through := behindProxy(t, uri)
+	s := start(t, env{"PGWS_DB_URI": through, "PGWS_QUEUE_BYTES": "64KiB", "PGWS_ADMIN_ADDR": freeAddress(t)})
+	sender, watcher := s.dial(t, "/chat/"+token(`{"mode":"w"}`)), s.dial(t, "/chat/"+token(`{"mode":"r"}`))
+	sender.send("before")
+	watcher.expectPayloads([]string{"before"})
+	network.slow(2000)
+	texts := numbered(strings.Repeat("x", 7000), 30)
+	sender.send(texts...)
+	s.awaitReady(t, false)
+	s.ask(t, posting("/chat", anybody, strings.Repeat("y", 7000))).expectRefusal(http.StatusServiceUnavailable)
+	watcher.expectPayloads(texts)
+	check(t, network.Toxics.RemoveToxic(t.Context(), "slow"))
+	s.ask(t, posting("/chat", anybody, "after")).receipt()
+	watcher.expectPayloads([]string{"after"})
+}
+
 // While the database is away a message is refused at once, and is not sent later either.
 func TestPostWhileDatabaseIsAway(t *testing.T) {
 	t.Parallel()

@@ -69,6 +69,38 @@ func TestEventsResume(t *testing.T) {
 	onlyB.expect(slices.DeleteFunc(slices.Clone(all), func(m string) bool { return !strings.Contains(m, `"b"`) })...)
 }
 
+// A position is of use on every transport, whichever has given it: a client that falls back from one to another goes on.
+func TestPositionsOfOtherTransports(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	c, ready := s.speak(t, "/chat", token(`{"mode":"rw"}`))
+	plain, framed := s.events(t, bearing("/chat", `{"mode":"r"}`)), s.events(t, bearing("/chat?protocol=pgws.v1", `{"mode":"r"}`))
+	positions, all := []string{ready.Position}, []string{}
+	for n := range 5 {
+		message := numberFor("chat", n)
+		s.notify(t, message)
+		position := c.expectNotification("chat", message)
+		if plain.expect(message); plain.id != position || framed.next().id != position {
+			t.Errorf("the positions are %s, %s and %s", position, plain.id, framed.id)
+		}
+		positions, all = append(positions, position), append(all, message)
+	}
+	for seen, position := range positions {
+		st := s.events(t, resuming("/chat", `{"mode":"r"}`, position))
+		if !st.resumed() {
+			t.Errorf("from %s: %s", position, st.ready.data)
+		}
+		st.expect(all[seen:]...)
+		again, _ := s.speak(t, "/", token(`{"mode":"r"}`))
+		if f := again.expectOK(subscribing("chat") + since(position)); f.Resumed == nil || !*f.Resumed {
+			t.Errorf("from %s: %+v", position, f)
+		}
+		for _, message := range all[seen:] {
+			again.expectNotification("chat", message)
+		}
+	}
+}
+
 // A client that loses its connection again and again, while there is much to tell, misses nothing and gets nothing twice.
 func TestEventsResumeUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -227,7 +259,9 @@ func TestEventsMissedUnderLoad(t *testing.T) {
 			read()
 		}
 	}
-	for end := stop(); next < end; {
+	last := stop() // The one before it may be missed, too.
+	s.notify(t, numberFor("chat", last))
+	for next <= last {
 		read()
 	}
 	t.Logf("%d of %d are missed, in %d gaps", missed, next, gaps)

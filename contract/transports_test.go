@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -51,7 +52,7 @@ func (src source) namesChannel() bool { return strings.Contains(src.address, "CH
 
 func (src source) attempt(tr transport, channel, token string) attempt {
 	a := attempt{transport: tr, channel: channel}
-	a.address = strings.NewReplacer("CHANNEL", channel, "TOKEN", token).Replace(src.address)
+	a.address = strings.NewReplacer("CHANNEL", url.PathEscape(channel), "TOKEN", token).Replace(src.address)
 	src.carry(&a, token)
 	return a
 }
@@ -266,6 +267,102 @@ func TestTokenThatNeverComes(t *testing.T) {
 			if reason := a.upgraded(t, s).expectClose(3008); reason == "" {
 				t.Error("closed without a reason")
 			}
+		})
+	}
+}
+
+// What follows the token is ignored; a channel is percent-encoded and may look like much.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	s := start(t, guarded(nil))
+	hidden := start(t, guarded(env{"PGWS_TOKEN_IN_PATH": "False"}))
+	inPath := func(*attempt, string) {}
+	escaped := func(a *attempt, token string) { a.address += strings.ReplaceAll(token, ".", "%2E") }
+	count := 0
+	for name, tc := range map[string]struct {
+		address string
+		carry   func(a *attempt, token string)
+		channel string // its beginning
+	}{
+		"more elements":               {"/CHANNEL/TOKEN/these/are/ignored", inPath, "chat"},
+		"a slash":                     {"/CHANNEL/TOKEN/", inPath, "chat"},
+		"a slash after /TOKEN":        {"/TOKEN/", inPath, "chat"},
+		"an escaped token":            {"/CHANNEL/", escaped, "chat"},
+		"an escaped token alone":      {"/", escaped, "chat"},
+		"an escaped channel":          {"/CHANNEL/TOKEN", inPath, "a/b ä?"},
+		"by header":                   {"/CHANNEL", byHeader, "a/b ä?"},
+		"by header, and a slash":      {"/CHANNEL/", byHeader, "chat"},
+		"a name with dots":            {"/CHANNEL", byHeader, "a.b.c"},
+		"three parts, a list in JSON": {"/CHANNEL", byHeader, base64URL([]byte("[1]")) + ".e.e"},
+		"two parts, JSON first":       {"/CHANNEL", byHeader, base64URL([]byte("{}")) + ".e"},
+		"four parts, JSON first":      {"/CHANNEL", byHeader, base64URL([]byte("{}")) + ".e.e.e"},
+	} {
+		for _, tr := range transports {
+			count++
+			channel := fmt.Sprint(tc.channel, count)
+			t.Run(name+", "+tr.name, func(t *testing.T) {
+				t.Parallel()
+				src := source{address: tc.address, carry: tc.carry}
+				a := src.attempt(tr, channel, token(`{"mode":"rw","channels":[`+mustJSON(channel)+`]}`))
+				a.works(t, s)
+				if a.header != nil {
+					a.works(t, hidden)
+				}
+			})
+		}
+	}
+	for _, tr := range transports {
+		t.Run("two elements where no token may be, "+tr.name, func(t *testing.T) {
+			t.Parallel()
+			src := source{address: "/CHANNEL/b", carry: byHeader}
+			src.attempt(tr, "a", token(`{"mode":"rw","channel":"a"}`)).fails(t, hidden, refused{http.StatusBadRequest, "Error: …", false})
+		})
+	}
+}
+
+// A websocket has one of the subprotocols that it offers, pgws.v1 rather than pgws.classic, or none. A bearer is none.
+func TestSubprotocols(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	good := token(`{"mode":"rw","channel":"chat"}`)
+	bearer := "pgws.bearer." + good
+	for name, tc := range map[string]struct {
+		offers []string // a header each
+		want   string
+	}{
+		"none":                  {nil, ""},
+		"strangers":             {[]string{"mqtt, graphql-ws"}, ""},
+		"classic":               {[]string{"pgws.classic"}, "pgws.classic"},
+		"classic and strangers": {[]string{"mqtt, pgws.classic", "graphql-ws"}, "pgws.classic"},
+		"v1 first":              {[]string{"pgws.v1, pgws.classic"}, "pgws.v1"},
+		"v1 last":               {[]string{"pgws.classic, pgws.v1"}, "pgws.v1"},
+		"in upper case":         {[]string{"PGWS.V1"}, ""},
+		"a version to come":     {[]string{"pgws.v2"}, ""},
+		"the bearer first":      {[]string{bearer + ", pgws.v1"}, "pgws.v1"},
+		"the bearer last":       {[]string{"pgws.classic,mqtt," + bearer}, "pgws.classic"},
+		"headers each":          {[]string{"mqtt", bearer, "pgws.v1"}, "pgws.v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := attempt{address: "/chat"}
+			if !strings.Contains(strings.Join(tc.offers, ","), bearer) {
+				a.address += "/" + good
+			}
+			for _, offer := range tc.offers {
+				a.add("Sec-WebSocket-Protocol", offer)
+			}
+			got := s.ask(t, a.request())
+			if selected := got.header["Sec-Websocket-Protocol"]; got.status != 101 || strings.Join(selected, ",") != tc.want || len(selected) > 1 {
+				t.Errorf("answered %d with the subprotocol %q, want %q", got.status, selected, tc.want)
+			}
+			c := newClient(t, got.conn, got.in)
+			if tc.want == "pgws.v1" {
+				if ready := (&v1Client{client: c}).hear(); ready.Op != "ready" {
+					t.Errorf("got %+v", ready)
+				}
+				return
+			}
+			c.expectPong()
 		})
 	}
 }

@@ -1,8 +1,11 @@
 package e2e_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
@@ -34,16 +37,25 @@ func TestClientExample(t *testing.T) {
 	server, page := serve(t, settings)
 	minted := run(t, settings, "token", "--mode", "rw", "--channel", "chat", "--ttl", "1h", "--claim", "sub=me")
 	minted.wait(t)
+	token := strings.TrimSpace(minted.stdout.String())
 
-	p := browsertest.Open(t, page+"#"+minted.stdout.String())
+	p := browsertest.Open(t, page+"#"+token)
+	p.Want(`location.href.endsWith("/") && document.querySelector("[name=token]").value.length > 10`)
 	p.Click("#join button")
 	p.Wait(`document.querySelector("#state").textContent === "Joined chat."`)
-	p.Enter("[name=text]", "Hello from the smallest page.")
+	p.Enter("[name=text]", "Hello from the smallest <b>page</b>.")
 	p.Press("\r")
-	const newest = `document.querySelector("#messages li:last-child")?.textContent`
-	p.Wait(newest + ` === "me: Hello from the smallest page."`)
-	executeAt(t, uri, `select pg_notify('postgres-websockets-listener', '{"channel":"chat","payload":"hello from SQL"}')`)
-	p.Wait(newest + ` === "hello from SQL"`)
+	newest := func(text string) {
+		p.Wait(fmt.Sprintf(`document.querySelector("#messages li:last-child")?.textContent === %q`, text))
+	}
+	newest("me: Hello from the smallest <b>page</b>.")
+	for notified, shown := range map[string]string{
+		`{"channel":"chat","payload":"hello from SQL"}`: "hello from SQL",
+		`{"channel":"chat","payload":{"id":1}}`:         `{"channel":"chat","payload":{"id":1}}`,
+	} {
+		executeAt(t, uri, `select pg_notify('postgres-websockets-listener', '`+notified+`')`)
+		newest(shown)
+	}
 	p.Picture("client-example-light")
 	p.Theme("dark")
 	p.Size(390, 844, 2)
@@ -54,6 +66,33 @@ func TestClientExample(t *testing.T) {
 	p.Enter("[name=channel]", "orders")
 	p.Press("\r")
 	p.Wait(`document.querySelector("#state").textContent.startsWith("Closed: 1006")`)
+	p.Enter("[name=channel]", "chat")
+	p.Press("\r")
+	p.Wait(`document.querySelector("#state").textContent === "Joined chat."`)
+
+	t.Log("Another channel takes the place of the first. What is no JSON is shown as it is, until the token expires.")
+	p.Enter("[name=channel]", "postgres-websockets-listener")
+	// A busy machine may take so long that the token has expired before the page connects. Then the server refuses it.
+	for life := 4 * time.Second; ; life *= 2 {
+		short := run(t, settings, "token", "--mode", "rw", "--ttl", life.String())
+		short.wait(t)
+		p.Enter("[name=token]", strings.TrimSpace(short.stdout.String()))
+		p.Press("\r")
+		p.Wait(`/^(Joined postgres|Closed)/.test(document.querySelector("#state").textContent)`)
+		if browsertest.Eval[string](p, `document.querySelector("#state").textContent`) == "Joined postgres-websockets-listener." {
+			break
+		}
+	}
+	executeAt(t, uri, `select pg_notify('postgres-websockets-listener', 'raw')`)
+	newest("raw")
+	p.Wait(`document.querySelector("#state").textContent === "Closed: 3001 JWT expired"`)
+	p.Want(`document.querySelector("#send button").disabled`)
+
+	t.Log("A token in the query string is not taken.")
+	other := browsertest.Open(t, page+"?token="+token+"&"+token)
+	other.Want(`document.querySelector("[name=token]").value === ""`)
+
+	p.Enter("[name=token]", token)
 	p.Enter("[name=channel]", "chat")
 	p.Press("\r")
 	p.Wait(`document.querySelector("#state").textContent === "Joined chat."`)

@@ -257,6 +257,12 @@ test("a connection that does not come about is given up", async (t) => {
   assert.ok(Sockets.last.closed);
 });
 
+test("a client that is closed at once does not connect", async (t) => {
+  const { pgws, Sockets } = start(t, { token: undefined, onstate: (state) => state === "connecting" && pgws.close() });
+  await settle();
+  assert.equal(Sockets.all.length, 0);
+});
+
 test("a closed client stays closed", async (t) => {
   const { pgws, Sockets, told, pass } = start(t);
   const { ready } = pgws.subscribe("a", () => assert.fail("called after close"));

@@ -92,9 +92,16 @@ func BenchmarkAppendJSON(b *testing.B) {
 
 // BenchmarkChannels publishes to 10,000 channels of one session in turn, 50 in
 // a burst. One operation is one publication.
-func BenchmarkChannels(b *testing.B) {
+func BenchmarkChannels(b *testing.B) { benchmarkChannels(b, 0) }
+
+// BenchmarkChannelsHeld is the same with a history.
+func BenchmarkChannelsHeld(b *testing.B) { benchmarkChannels(b, history4MiB) }
+
+const history4MiB = 4 << 20
+
+func benchmarkChannels(b *testing.B, history int) {
 	const channels, burst = 10_000, 50
-	h := start(b, Options{})
+	h := start(b, Options{History: history})
 	names := make([]string, channels)
 	payload := strings.Repeat("x", 200)
 	rounds := b.N/channels + 1
@@ -115,4 +122,59 @@ func BenchmarkChannels(b *testing.B) {
 		}
 	}
 	done.Wait()
+}
+
+// BenchmarkAppend publishes to 1,000 channels without sessions, 50 in a burst. One
+// operation is one publication.
+func BenchmarkAppend(b *testing.B) {
+	for name, history := range map[string]int{"none": 0, "4MiB": history4MiB} {
+		b.Run("history="+name, func(b *testing.B) {
+			h := New(Options{History: history, Observer: new(counts)})
+			fill(h, 4*history) // It is full.
+			names := strings.Fields(strings.Repeat("alice bob carol ", 300))
+			payload := strings.Repeat("x", 200)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				h.Append(names[i%len(names)], payload, nil)
+				if i%50 == 49 {
+					h.Flush()
+				}
+			}
+		})
+	}
+}
+
+// fill publishes so many bytes to 1,000 channels in turn.
+func fill(h *Hub, bytes int) {
+	payload := strings.Repeat("x", 200)
+	for i := 0; i < bytes; i += len(payload) {
+		h.Append("channel "+strconv.Itoa(i/len(payload)%1000), payload, nil)
+	}
+	h.Flush()
+}
+
+// BenchmarkResume has a session come back to 1, or to all, of 1,000 channels from
+// the beginning of a full history. One operation is one session; what it is sent is
+// gathered, but not written.
+func BenchmarkResume(b *testing.B) {
+	for _, channels := range []int{1, 1000} {
+		b.Run("channels="+strconv.Itoa(channels), func(b *testing.B) {
+			h := New(Options{History: history4MiB, Writers: 1, Observer: new(counts)})
+			fill(h, 2*history4MiB)
+			var names []string
+			for i := range channels {
+				names = append(names, "channel "+strconv.Itoa(i))
+			}
+			since := Position{h.epoch, h.history.start}
+			var done sync.WaitGroup
+			b.ReportAllocs()
+			for b.Loop() {
+				s := begin(h, &sink{done: &done, want: -1})
+				s.Subscribe(Subscription{Channels: names, Since: since})
+				h.writers[0].swap(round{}) // It is not there to write,
+				s.write()                  // so we do.
+				s.Detach()
+			}
+		})
+	}
 }

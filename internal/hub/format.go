@@ -2,8 +2,8 @@ package hub
 
 // A Format is the form in which a kind of sessions is sent what is published.
 // A publication is brought into it once, for all of them, and once more for who
-// comes back. Its functions may be called from several goroutines, and must not call
-// the hub.
+// comes back. Its functions append something, may be called from several goroutines,
+// and must not call the hub.
 type Format struct {
 	// Publication appends a publication to dst.
 	Publication func(dst []byte, p Publication) []byte

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func (c *counts) totals() (received, delivered int) {
 	return c.received, c.delivered
 }
 
-// start runs a hub until the test ends.
+// start makes a hub and runs it until the test ends.
 func start(t testing.TB, o Options) *Hub {
 	t.Helper()
 	if o.Observer == nil {
@@ -37,6 +38,13 @@ func start(t testing.TB, o Options) *Hub {
 		o.Writers = 2 // so that they meet on small machines too
 	}
 	h := New(o)
+	serve(t, h)
+	return h
+}
+
+// serve runs a hub until the test ends.
+func serve(t testing.TB, h *Hub) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -45,7 +53,6 @@ func start(t testing.TB, o Options) *Hub {
 		}
 	})
 	t.Cleanup(func() { stop(); running.Wait() })
-	return h
 }
 
 // finalText is the first byte of a websocket frame that is a whole text.
@@ -65,6 +72,32 @@ func appendTextFrame(dst []byte, payload string) []byte {
 	}
 	return append(dst, payload...)
 }
+
+// placed returns another format each time: text frames of position, channel and payload.
+func placed() *Format {
+	return &Format{
+		Publication: func(dst []byte, p Publication) []byte {
+			return appendTextFrame(dst, string(p.Position.Append(nil))+" "+p.Channel+" "+p.Payload)
+		},
+		Gap: func(dst []byte, channel string) []byte { return appendTextFrame(dst, "gap "+channel) },
+	}
+}
+
+// publish appends and flushes.
+func publish(h *Hub, channel string, payloads ...string) {
+	for _, p := range payloads {
+		h.Append(channel, p, nil)
+	}
+	h.Flush()
+}
+
+// answer is the Answer of a subscription: a text frame that tells at and resumed.
+func answer(at Position, resumed bool) []byte {
+	return appendTextFrame(nil, "ok "+string(at.Append(nil))+" "+strconv.FormatBool(resumed))
+}
+
+// at returns the hub's position so many publications ago.
+func at(h *Hub, ago uint64) Position { return Position{h.epoch, h.visible.Load() - ago} }
 
 // to is a subscription to channels from now on.
 func to(channels ...string) Subscription { return Subscription{Channels: channels} }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -17,6 +18,8 @@ type history struct {
 	start  uint64 // what came up to this offset is not held any more
 	blocks []block
 	size   int // bytes of blocks
+
+	reading atomic.Int32 // how many read what since has returned
 }
 
 // How much of the history is dropped at a time.
@@ -25,8 +28,8 @@ const (
 	blockPart  = 4 // of a small history
 )
 
-// A block holds consecutive publications: channel and payload, end to end. Since
-// blocks are only appended to, a copy of one may be read without the lock.
+// A block holds consecutive publications: channel and payload, end to end. As long as
+// somebody reads, it is only appended to: a copy of it may be read without the lock.
 type block struct {
 	text []byte
 	past []past
@@ -49,24 +52,17 @@ func (b *block) full(most int) bool { return len(b.text)+len(b.past)*pastBytes >
 
 func (b *block) last() uint64 { return b.past[len(b.past)-1].offset }
 
-// add is called with the lock held, as forget is.
+// add is called with the lock held, as all below.
 func (h *history) add(p *appended) {
 	if h.max == 0 {
 		h.start = p.Position.offset
 		return
 	}
-	last := len(h.blocks) - 1
-	if most := min(blockBytes, h.max/blockPart); last < 0 || h.blocks[last].full(most) {
-		next := block{}
-		if last >= 0 { // The room that its predecessor has needed.
-			next.text = make([]byte, 0, min(len(h.blocks[last].text), most))
-			next.past = make([]past, 0, len(h.blocks[last].past))
-		}
-		h.size += next.size()
-		h.blocks = append(h.blocks, next)
-		last++
+	n := len(h.blocks)
+	if most := min(blockBytes, h.max/blockPart); n == 0 || h.blocks[n-1].full(most) {
+		h.begin(most)
 	}
-	b := &h.blocks[last]
+	b := &h.blocks[len(h.blocks)-1]
 	h.size -= b.size()
 	b.text = append(b.text, p.Channel...)
 	payload := len(b.text)
@@ -76,10 +72,32 @@ func (h *history) add(p *appended) {
 	})
 	h.size += b.size()
 	for h.size > h.max && len(h.blocks) > 1 {
-		h.start = h.blocks[0].last()
-		h.size -= h.blocks[0].size()
-		h.blocks = slices.Delete(h.blocks, 0, 1)
+		h.drop()
 	}
+}
+
+// begin begins a block, in the memory of the last that it makes room for unless
+// somebody may read that.
+func (h *history) begin(most int) {
+	var next block
+	for n := len(h.blocks); n > 1 && h.size+h.blocks[n-1].size() > h.max; n-- {
+		next = h.drop()
+	}
+	if h.reading.Load() > 0 || next.size() > 2*most {
+		next = block{}
+	}
+	next.text, next.past = next.text[:0], next.past[:0]
+	h.blocks = append(h.blocks, next)
+	h.size += next.size()
+}
+
+// drop drops the oldest block.
+func (h *history) drop() block {
+	oldest := h.blocks[0]
+	h.start = oldest.last()
+	h.size -= oldest.size()
+	h.blocks = slices.Delete(h.blocks, 0, 1)
+	return oldest
 }
 
 // forget drops what is held: nobody can go on from before an offset.
@@ -87,12 +105,13 @@ func (h *history) forget(offset uint64) {
 	h.start, h.blocks, h.size = offset, nil, 0
 }
 
-// since returns what has come after an offset, and whether it holds all of that. It
-// is called with the lock held for reading; what it returns needs none.
+// since returns what has come after an offset, and whether it holds all of that. Then
+// the blocks may be read, without the lock, until reading is counted down.
 func (h *history) since(offset uint64) ([]block, bool) {
 	if offset < h.start {
 		return nil, false
 	}
+	h.reading.Add(1)
 	first := sort.Search(len(h.blocks), func(i int) bool { return h.blocks[i].last() > offset })
 	return slices.Clone(h.blocks[first:]), true
 }

@@ -15,8 +15,8 @@
 // each publication either everywhere or nowhere.
 //
 // Locks: history.mu comes before Session.mu, and that before bucket.mu and log.mu,
-// which are never held together; writer.mu is taken alone. None is held while a
-// transport is called.
+// which are never held together; writer.mu comes before log.mu alone. None is held
+// while a transport is called.
 package hub
 
 import (
@@ -56,7 +56,8 @@ type Observer interface {
 
 // Options configure a Hub. The zero value of each but Observer is sane.
 type Options struct {
-	// MaxLag is how many bytes a session may be behind; 0 means DefaultMaxLag.
+	// MaxLag is how many bytes a session may be behind, also when it comes back; 0
+	// means DefaultMaxLag.
 	MaxLag int64
 	// Writers is the number of goroutines that write; 0 means one less than
 	// GOMAXPROCS, at least 1. They keep their processors busy while a burst lasts;
@@ -154,11 +155,6 @@ func (h *Hub) Run(ctx context.Context) error {
 // the next Flush, but for the one that is excepted, if any.
 func (h *Hub) Append(channel, payload string, except *Session) {
 	h.position++
-	// Neither a text frame (RFC 6455, section 5.6) nor an event stream may be anything
-	// but UTF-8; a database in SQL_ASCII may send anything.
-	if !utf8.ValidString(payload) {
-		payload = strings.ToValidUTF8(payload, "\uFFFD")
-	}
 	p := appended{Publication: Publication{Channel: channel, Position: Position{h.epoch, h.position}, Payload: payload}}
 	if except != nil {
 		p.except = except.number
@@ -199,16 +195,22 @@ func (h *Hub) Gap() {
 }
 
 // add brings a publication into the history and the logs of its channel, where it
-// is not seen yet. A channel without sessions keeps nothing else.
+// is not seen yet.
 func (h *Hub) add(p *appended) {
-	h.history.add(p)
 	b := h.bucket(p.Channel)
 	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for l := b.logs[p.Channel]; l != nil; l = l.other {
+	l := b.logs[p.Channel]
+	// Neither a text frame (RFC 6455, section 5.6) nor an event stream may be anything
+	// but UTF-8; a database in SQL_ASCII may send anything.
+	if (l != nil || h.history.max > 0) && !utf8.ValidString(p.Payload) {
+		p.Payload = strings.ToValidUTF8(p.Payload, "\uFFFD")
+	}
+	for ; l != nil; l = l.other {
 		h.touch(l)
 		l.add(p)
 	}
+	b.mu.RUnlock()
+	h.history.add(p)
 }
 
 func (h *Hub) addGap(b *bucket) {
@@ -242,14 +244,8 @@ func (h *Hub) show(add func()) {
 	}
 	h.visible.Store(h.position)
 	h.history.mu.Unlock()
-	for _, l := range h.fresh {
-		for i, w := range h.writers {
-			if l.hasMembers(i) {
-				w.enqueue(l)
-			}
-		}
-	}
 	for _, w := range h.writers {
+		w.enqueue(h.fresh)
 		w.count(bytes)
 	}
 	clear(h.fresh)

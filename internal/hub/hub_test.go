@@ -33,11 +33,7 @@ func TestDelivery(t *testing.T) {
 	}
 	sa.Detach()
 	sb.Detach()
-	for i := range h.buckets {
-		if n := len(h.buckets[i].logs); n > 0 {
-			t.Errorf("%d channels are kept without sessions", n)
-		}
-	}
+	assertNoLogs(t, h)
 	for received, delivered := observer.totals(); received != 11 || delivered != 11; received, delivered = observer.totals() {
 		if t.Context().Err() != nil {
 			t.Fatalf("counted %d received, %d delivered, want 11 of both", received, delivered)
@@ -132,31 +128,33 @@ func TestEnd(t *testing.T) {
 // follows what has been flushed, and nothing else does.
 func TestEndWhileWriting(t *testing.T) {
 	t.Parallel()
-	h := start(t, Options{})
-	r := newRecorder()
-	r.accept = func(int) int { return 2 }
-	r.room = make(chan struct{})
-	s := begin(h, r)
-	s.Subscribe(to("c"))
-	h.Append("c", "one", nil)
-	h.Flush()
-	r.await(t, func() bool { return len(r.written) == 2 })
-	h.Append("c", "two", nil)
-	h.Flush()
-	ended := s.End([]byte{0x88, 0})
-	h.Append("c", "three", nil)
-	h.Flush()
-	select {
-	case <-ended:
-		t.Error("ended before the frame could be written")
-	default:
-	}
-	close(r.room)
-	<-ended
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if want := "\x81\x03one\x81\x03two\x88\x00"; string(r.written) != want {
-		t.Errorf("wrote %q, want %q", r.written, want)
+	for name, channels := range map[string][]string{"one channel": {"c"}, "two": {"c", "d"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const publications = 5 * maxVectorFrames
+			h := start(t, Options{})
+			r := newRecorder()
+			r.accept = func(int) int { return 2 }
+			r.room = make(chan struct{})
+			s := begin(h, r)
+			s.Subscribe(to(channels...))
+			begin(h, newRecorder()).Subscribe(to(channels...)) // stays
+			want := numbers(0, publications)
+			for i, text := range want {
+				publish(h, channels[i%len(channels)], text)
+			}
+			r.await(t, func() bool { return len(r.written) == 2 })
+			ended := s.End(appendTextFrame(nil, "end"))
+			publish(h, "c", "too late")
+			select {
+			case <-ended:
+				t.Error("ended before the frame could be written")
+			default:
+			}
+			close(r.room)
+			<-ended
+			r.expect(t, append(want, "end")...)
+		})
 	}
 }
 

@@ -120,6 +120,55 @@ func TestComeAndGo(t *testing.T) {
 	running.Wait()
 }
 
+// TestAllInOrder has sessions open all channels, in a format of their own, while the
+// source flushes: each is sent every publication from its position on.
+func TestAllInOrder(t *testing.T) {
+	t.Parallel()
+	const channels, sessions, publications = 40, 150, 100
+	for _, history := range []int{0, 1 << 20} {
+		t.Run("history="+strconv.Itoa(history), func(t *testing.T) {
+			t.Parallel()
+			h := start(t, Options{History: history})
+			names := numbers(0, channels)
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() {
+				for i := 1; ctx.Err() == nil; i++ {
+					h.Append(names[i%channels], strconv.Itoa(i), nil)
+					if i%5 == 0 {
+						h.Flush()
+						runtime.Gosched()
+					}
+				}
+				h.Flush()
+			})
+			resumed := 0
+			for range sessions {
+				first := 0
+				r := newRecorder()
+				s := h.NewSession(r, &Format{Publication: texts.Publication})
+				s.Start()
+				s.Subscribe(Subscription{Channels: names, Since: at(h, 0), Answer: func(at Position, ok bool) []byte {
+					if first = int(at.offset) + 1; ok {
+						resumed++
+					}
+					return nil
+				}})
+				got := r.texts(t, publications)
+				if diff := cmp.Diff(numbers(first, first+len(got)), got); diff != "" {
+					t.Error(diff)
+				}
+				s.Detach()
+			}
+			stop()
+			running.Wait()
+			if history > 0 && resumed < sessions {
+				t.Errorf("resumed %d times", resumed)
+			}
+		})
+	}
+}
+
 // endless is a transport for which there is always more by the time it has
 // written.
 type endless struct {

@@ -5,10 +5,13 @@ package hub
 // bounded, as what a session lags behind.
 type replay struct {
 	session  *Session
-	offset   uint64 // up to which it goes
-	complete bool   // nothing since its beginning is missing
-	size     uint64
 	channels map[string]*stretch
+	complete bool // nothing since its beginning is missing
+	offset   uint64
+	size     uint64 // bytes in all
+
+	past []block // what was taken, but not added yet,
+	upTo uint64  // and the offset that it goes to
 }
 
 // A stretch is a replay's part of one channel.
@@ -20,56 +23,59 @@ type stretch struct {
 
 // newReplay returns what the history holds up to now. It is not complete where
 // that is not all, or more than the session may lag, or the position is not of this hub.
-func newReplay(s *Session, o *Subscription) *replay {
+func newReplay(s *Session, o *Subscription) replay {
 	h := s.hub
-	r := &replay{session: s, offset: o.Since.offset}
-	if o.Since.epoch != h.epoch {
-		return r
-	}
-	h.history.mu.RLock()
-	at := h.visible.Load()
-	past, held := h.history.since(r.offset)
-	h.history.mu.RUnlock()
-	if r.complete = held && r.offset <= at; !r.complete {
+	r := replay{session: s, offset: o.Since.offset}
+	if r.complete = o.Since.epoch == h.epoch; !r.complete {
 		return r
 	}
 	r.channels = make(map[string]*stretch, len(o.Channels))
 	for _, name := range o.Channels {
 		r.channels[name] = &stretch{channel: name}
 	}
-	r.add(past, at)
+	h.history.mu.RLock()
+	r.take()
+	h.history.mu.RUnlock()
+	r.add()
 	return r
 }
 
-// rest returns what has come since, with the history's lock held.
-func (r *replay) rest() []block {
+// take takes what has come since, with the history's lock held. It is to be added.
+func (r *replay) take() {
 	if !r.complete {
-		return nil
+		return
 	}
-	var past []block
-	past, r.complete = r.session.hub.history.since(r.offset)
-	return past
+	h := r.session.hub
+	if r.upTo = h.visible.Load(); r.offset > r.upTo {
+		r.complete = false
+		return
+	}
+	r.past, r.complete = h.history.since(r.offset)
 }
 
-// add adds what is in blocks up to an offset.
-func (r *replay) add(blocks []block, upTo uint64) {
-	for i := range blocks {
-		b := &blocks[i]
+// add adds what was taken.
+func (r *replay) add() {
+	if !r.complete {
+		return
+	}
+	h := r.session.hub
+	defer h.history.reading.Add(-1)
+	for i := range r.past {
+		b := &r.past[i]
 		begin := uint32(0)
 		for _, p := range b.past {
-			if p.offset > r.offset {
+			if p.offset > r.offset && p.except != r.session.number {
 				if st := r.channels[string(b.text[begin:p.payload])]; st != nil {
 					r.size += st.add(r.session, p, string(b.text[p.payload:p.end]))
 				}
 			}
 			begin = p.end
 		}
-		if r.size > r.session.hub.maxLag {
-			r.complete = false
-			return
+		if r.complete = r.size <= h.maxLag; !r.complete {
+			break
 		}
 	}
-	r.offset = upTo
+	r.past, r.offset = nil, r.upTo
 }
 
 // add returns by how many bytes the stretch has grown.
@@ -84,7 +90,7 @@ func (st *stretch) add(s *Session, p past, payload string) uint64 {
 		st.last = next
 	}
 	before := len(st.last.frames)
-	st.last.add(&Publication{Channel: st.channel, Position: Position{s.hub.epoch, p.offset}, Payload: payload}, s.format, p.except)
+	st.last.add(&Publication{Channel: st.channel, Position: Position{s.hub.epoch, p.offset}, Payload: payload}, s.format, 0)
 	grown := uint64(len(st.last.frames) - before)
 	st.size += grown
 	return grown

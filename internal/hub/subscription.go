@@ -34,10 +34,10 @@ func (s *Session) Subscribe(o Subscription) {
 		return
 	}
 	at := h.visible.Load()
-	past := r.rest()
+	r.take()
 	opened := s.open(o.Channels)
 	h.history.mu.RUnlock()
-	r.add(past, at)
+	r.add()
 	resumed := r.rewind(opened)
 	if o.Answer != nil {
 		s.control = append(s.control, o.Answer(Position{h.epoch, s.sentUpTo(at)}, resumed)...)

@@ -29,19 +29,22 @@ type round struct {
 	sessions []*Session // with answers
 }
 
-// enqueue asks the writer to look at the sessions of a log.
-func (w *writer) enqueue(l *log) {
+// enqueue asks the writer to look at its sessions of logs.
+func (w *writer) enqueue(logs []*log) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.queued[l]; ok {
-		return
-	}
 	if w.queued == nil {
 		w.queued = make(map[*log]struct{})
 	}
-	w.queued[l] = struct{}{}
-	w.queue.logs = append(w.queue.logs, l)
-	w.signal()
+	for _, l := range logs {
+		if _, ok := w.queued[l]; !ok && l.hasMembers(w.index) {
+			w.queued[l] = struct{}{}
+			w.queue.logs = append(w.queue.logs, l)
+		}
+	}
+	if len(w.queue.logs) > 0 {
+		w.signal()
+	}
 }
 
 // look asks the writer to look at one session.

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"path"
 	"time"
+
+	js "pgws/clients/js"
 )
 
 //go:embed demo
@@ -51,7 +53,7 @@ func Demo(o DemoOptions) http.Handler {
 	return secured(localOnly(http.NewCrossOriginProtection().Handler(mux)), demoPolicy)
 }
 
-// demoPolicy allows what the page needs: its own files and a websocket to the host it came from. Trusted types are
+// demoPolicy allows what the page needs: its own files, and a websocket or fetch to the host it came from. Trusted types are
 // demanded and none is defined, so that no script can turn a string into markup.
 func demoPolicy(r *http.Request) string {
 	connect := "'self'"
@@ -87,8 +89,7 @@ func isLocal(host string) bool {
 	return err == nil && addr.Zone() == ""
 }
 
-// demoAssets holds a handler for each embedded file but the page itself, by name. A browser keeps an asset and asks
-// each time whether it is still good.
+// demoAssets holds a handler for each embedded file but the page itself, and for the client that npm has too, by name.
 func demoAssets() map[string]http.Handler {
 	entries, err := demoFiles.ReadDir("demo")
 	if err != nil {
@@ -109,14 +110,20 @@ func demoAssets() map[string]http.Handler {
 		if err != nil {
 			panic("page: reading the embedded demo: " + err.Error())
 		}
-		etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
-		assets[entry.Name()] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h := w.Header()
-			h.Set("Content-Type", contentType)
-			h.Set("Cache-Control", "no-cache")
-			h.Set("ETag", etag)
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
-		})
+		assets[entry.Name()] = asset(contentType, body)
 	}
+	assets["pgws.js"] = asset(contentTypes[".js"], js.Source)
 	return assets
+}
+
+// asset serves an embedded file. A browser keeps it and asks each time whether it is still good.
+func asset(contentType string, body []byte) http.Handler {
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", contentType)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	})
 }

@@ -2,7 +2,7 @@
 // that serves no files of its own.
 //
 // Both are plain handlers without state, safe for concurrent use. Everything they send is embedded: no CDN, no build
-// step. The package imports nothing of this module.
+// step. Of this module the package imports the JavaScript client alone.
 package page
 
 import (

@@ -5,11 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,46 +19,44 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"pgws/internal/page"
+	"pgws/internal/protocol"
 )
 
 const (
 	listenChannel = "postgres-websockets-listener"
 	metaChannel   = "server-events"
+	// forbiddenChannel is the one that the relay does not grant.
+	forbiddenChannel = "forbidden"
 )
 
-// relay stands in for the server and its database: it speaks the classic protocol, keeps all in memory and shows the
-// demo page. Its tokens are the claims in base64, unsigned.
+// relay stands in for the server and its database, to fail on demand: it speaks pgws.v1 by websocket, minds
+// no token, keeps nothing, and shows the demo page. Its tokens are the claims in base64, unsigned.
 type relay struct {
 	*httptest.Server
-	deaf     atomic.Bool // Refuses websockets, as a server does that is away.
+	deaf    atomic.Bool                     // Refuses websockets, as a server does that is away.
+	forgets atomic.Bool                     // Cannot resume.
+	receipt atomic.Pointer[protocol.Answer] // Answers publications in place of a receipt; they get lost.
+
+	count    atomic.Int64 // Of what was notified: the position.
 	mu       sync.Mutex
 	sessions map[*session]bool
 	wg       sync.WaitGroup
 }
 
-type session struct {
-	channels []string
-	claims   map[string]any
-	conn     net.Conn
-	mu       sync.Mutex // Held while writing, so that frames are whole.
-	closing  bool       // A close frame has been sent: the last word.
-}
-
-// newRelay starts a relay that shows pages for everything that is no websocket; nil: the demo page.
-func newRelay(t *testing.T, pages http.Handler) *relay {
+// newRelay starts a relay with the demo page.
+func newRelay(t *testing.T) *relay {
 	t.Helper()
 	r := &relay{sessions: make(map[*session]bool)}
-	if pages == nil {
-		pages = page.Demo(demoOptions())
-	}
+	demo := page.Demo(demoOptions())
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if !strings.EqualFold(req.Header.Get("Upgrade"), "websocket") {
-			pages.ServeHTTP(w, req)
+			demo.ServeHTTP(w, req)
 			return
 		}
-		r.serve(w, req)
+		r.serve(t, w, req)
 	}))
 	t.Cleanup(func() {
+		r.deaf.Store(true)
 		r.Close()
 		r.end(1001, "")
 		r.wg.Wait()
@@ -84,23 +81,19 @@ func sign(claims []byte) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(claims), nil
 }
 
-func (r *relay) serve(w http.ResponseWriter, req *http.Request) {
-	s, refusal := newSession(req.URL)
+func (r *relay) serve(t *testing.T, w http.ResponseWriter, req *http.Request) {
 	if r.deaf.Load() {
-		refusal = "Error: away"
-	}
-	if refusal != "" {
-		http.Error(w, refusal, http.StatusUnauthorized)
+		http.Error(w, "Error: away", http.StatusServiceUnavailable)
 		return
 	}
 	r.wg.Add(1)
 	defer r.wg.Done()
-	conn, _, _, err := ws.UpgradeHTTP(req, w)
+	conn, _, _, err := ws.HTTPUpgrader{Protocol: func(name string) bool { return name == protocol.V1 }}.Upgrade(req, w)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	s.conn = conn
+	s := &session{conn: conn}
 	r.mu.Lock()
 	r.sessions[s] = true
 	r.mu.Unlock()
@@ -109,60 +102,59 @@ func (r *relay) serve(w http.ResponseWriter, req *http.Request) {
 		delete(r.sessions, s)
 		r.mu.Unlock()
 	}()
-	r.message("ConnectionOpen", metaChannel, strings.Join(s.channels, ","), s.claims)
 	for {
-		text, err := wsutil.ReadClientText(s)
+		frame, err := wsutil.ReadClientText(s)
 		if err != nil {
 			return
 		}
-		for _, channel := range s.channels {
-			r.message("WebsocketMessage", channel, string(text), s.claims)
+		request, err := protocol.ParseRequest(frame)
+		if err != nil {
+			t.Errorf("the client sent %s: %v", frame, err)
+			return
 		}
+		r.answer(s, request)
 	}
 }
 
-// newSession reads the path of a websocket: /CHANNEL/TOKEN or /TOKEN.
-func newSession(u *url.URL) (s *session, refusal string) {
-	parts := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
-	data, err := base64.RawURLEncoding.DecodeString(parts[len(parts)-1])
-	if err != nil {
-		return nil, "Error: " + err.Error()
-	}
-	var bound struct {
-		Mode     string
-		Exp      float64
-		Channel  string
-		Channels []string
-	}
-	s = &session{}
-	if err := errors.Join(json.Unmarshal(data, &bound), json.Unmarshal(data, &s.claims)); err != nil {
-		return nil, "Error: " + err.Error()
-	}
-	for _, channel := range append([]string{bound.Channel}, bound.Channels...) {
-		if channel != "" && !slices.Contains(s.channels, channel) {
-			s.channels = append(s.channels, channel)
+// answer carries out a request. It grants everything but one channel.
+func (r *relay) answer(s *session, request *protocol.Request) {
+	answer := &protocol.Answer{ID: request.ID, Op: protocol.OpOK}
+	switch request.Op {
+	case protocol.OpAuth:
+		s.claims = claimsOf(request.Token)
+		r.message("ConnectionOpen", metaChannel, "", s.claims)
+	case protocol.OpSubscribe:
+		if slices.Contains(request.Channels, forbiddenChannel) {
+			answer.Op, answer.Code, answer.Message = protocol.OpError, protocol.Forbidden, "not for you"
+			break
 		}
-	}
-	// A minute of leeway, so that a test of a token that is about to expire need not hurry.
-	if bound.Exp != 0 && bound.Exp < float64(time.Now().Add(-time.Minute).Unix()) {
-		return nil, "Token expired"
-	}
-	if !slices.Contains([]string{"r", "w", "rw"}, bound.Mode) {
-		return nil, "Missing mode"
-	}
-	if len(parts) == 2 {
-		channel, err := url.PathUnescape(parts[0])
-		if err != nil || len(s.channels) > 0 && !slices.Contains(s.channels, channel) {
-			return nil, "No allowed channels"
+		if request.Since != "" {
+			resumed := !r.forgets.Load()
+			answer.Resumed = &resumed
 		}
-		s.channels = []string{channel}
+		answer.Position = strconv.FormatInt(r.count.Load(), 10)
+		s.open(request.Channels, answer)
+		return
+	case protocol.OpUnsubscribe:
+		s.leave(request.Channels)
+	case protocol.OpPublish:
+		if planned := r.receipt.Load(); planned != nil {
+			*answer = *planned
+			answer.ID = request.ID
+			break
+		}
+		var text string
+		if err := json.Unmarshal([]byte(request.Payload), &text); err != nil {
+			panic(err) // The page sends text.
+		}
+		r.message("WebsocketMessage", *request.Channel, text, s.claims)
 	}
-	return s, ""
+	s.reply(answer)
 }
 
 // message notifies as the server does for a session with these claims.
 func (r *relay) message(event, channel, payload string, claims map[string]any) {
-	stamped := map[string]any{"message_delivered_at": float64(time.Now().UnixNano()) / 1e9}
+	stamped := map[string]any{"message_delivered_at": protocol.Stamp(time.Now().UnixMicro())}
 	maps.Copy(stamped, claims)
 	data, err := json.Marshal(map[string]any{"event": event, "channel": channel, "payload": payload, "claims": stamped})
 	if err != nil {
@@ -177,42 +169,36 @@ func (r *relay) notify(payload string) {
 	if json.Unmarshal([]byte(payload), &object) != nil || object.Channel == "" {
 		object.Channel = listenChannel
 	}
-	frame := ws.MustCompileFrame(ws.NewTextFrame([]byte(payload)))
+	position := strconv.AppendInt(nil, r.count.Add(1), 10)
+	frame := protocol.AppendMessage(nil, object.Channel, position, payload)
 	for _, s := range r.all() {
-		if slices.Contains(s.channels, object.Channel) {
-			_, _ = s.Write(frame) // The session's reader sees a broken connection.
-		}
+		s.deliver(object.Channel, frame)
+	}
+}
+
+// gap tells every session that it may have missed messages of a channel.
+func (r *relay) gap(channel string) {
+	for _, s := range r.all() {
+		s.deliver(channel, protocol.AppendGap(nil, channel))
+	}
+}
+
+// expiring tells every session that its token ends.
+func (r *relay) expiring(seconds int) {
+	for _, s := range r.all() {
+		s.reply(&protocol.Answer{Op: protocol.OpExpiring, In: seconds})
 	}
 }
 
 // end closes every session by a close frame; the browser closes the connection in answer.
 func (r *relay) end(code ws.StatusCode, reason string) {
-	frame := ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, reason)))
 	for _, s := range r.all() {
-		s.mu.Lock()
-		_, _ = s.conn.Write(frame) // The same.
-		s.closing = true
-		s.mu.Unlock()
+		s.end(code, reason)
 	}
 }
 
 func (r *relay) all() []*session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []*session
-	for s := range r.sessions {
-		all = append(all, s)
-	}
-	return all
-}
-
-func (s *session) Read(p []byte) (int, error) { return s.conn.Read(p) }
-
-func (s *session) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return 0, net.ErrClosed
-	}
-	return s.conn.Write(p)
+	return slices.Collect(maps.Keys(r.sessions))
 }

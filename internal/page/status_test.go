@@ -58,8 +58,9 @@ func TestStatusAnswers(t *testing.T) {
 // The browser fails this test when the policy's hash does not let the style through.
 func TestStatusInTheBrowser(t *testing.T) {
 	t.Parallel()
-	r := newRelay(t, page.Status(page.StatusOptions{Version: "1.2.3", Ready: func() error { return nil }}))
-	p := browsertest.Open(t, r.URL)
+	server := httptest.NewServer(page.Status(page.StatusOptions{Version: "1.2.3", Ready: func() error { return nil }}))
+	t.Cleanup(server.Close)
+	p := browsertest.Open(t, server.URL)
 	if got := browsertest.Eval[string](p, `getComputedStyle(document.querySelector("main")).borderRadius`); got != "14px" {
 		t.Errorf("the style is not in use: border radius %s", got)
 	}

@@ -10,7 +10,7 @@ import (
 
 func TestEditedClaims(t *testing.T) {
 	t.Parallel()
-	r := newRelay(t, nil)
+	r := newRelay(t)
 	p := browsertest.OpenDemo(t, r.URL)
 	before := browsertest.Eval[string](p, `document.querySelector("#token").textContent`)
 
@@ -45,58 +45,62 @@ func TestEditedClaims(t *testing.T) {
 	p.Click("#preset-receive")
 	p.Wait(`document.querySelector("#claims").value.includes('"mode": "r"')`)
 	p.WaitState("chat", "open")
-	p.Send("nobody hears this")
-	p.Wait(`document.querySelector("#status").textContent.startsWith("Not sent: mode “r” only receives")`)
 	p.Click("#preset-reset")
 	p.Wait(`document.querySelector("#claims").value.includes('"exp"')`)
 }
 
-func TestRefusedClaims(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct{ claims, detail string }{
-		"another channel": {`{"mode":"rw","channels":["a","b"]}`, "refused: the token allows only a, b"},
-		"no mode":         {`{}`, "refused: the claim mode must be r, w or rw"},
-		"expired":         {`{"mode":"rw","exp":1}`, "refused: the token has expired"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := browsertest.OpenDemo(t, newRelay(t, nil).URL)
-			p.Claim(tt.claims)
-			p.WaitState("chat", "closed")
-			p.Want(fmt.Sprintf(`document.querySelector('[data-connection="chat"] .channel-detail').textContent.includes(%q)`, tt.detail))
-			p.Send("hello")
-			p.Wait(`document.querySelector("#status").textContent === "Not sent: chat is not open."`)
-		})
-	}
-}
-
 func TestAllChannelsOfTheToken(t *testing.T) {
 	t.Parallel()
-	r := newRelay(t, nil)
+	r := newRelay(t)
 	p := browsertest.OpenDemo(t, r.URL)
-	p.Claim(`{"mode":"rw","sub":"ada","channel":"a","channels":["a","b"]}`)
-	p.WaitState("chat", "closed")
 	p.Join("")
-	p.WaitState("all of the token", "open")
-	p.Send("to both")
-	p.Wait(`document.querySelectorAll('#messages article[data-own="true"]').length === 2`)
-	p.Want(`[...document.querySelectorAll("#messages article")].map((a) => a.dataset.channel).join() === "a,b"`)
+	p.Wait(`document.querySelector("#status").textContent.startsWith("The token names no channels")`)
+	p.Claim(`{"mode":"rw","sub":"ada","channel":"a","channels":["a","b"]}`)
+	p.Join("")
+	for _, channel := range []string{"a", "b"} {
+		p.WaitState(channel, "open")
+		p.Choose("#send-to", channel)
+		p.Send("to " + channel)
+		p.WaitNewest("to " + channel)
+		p.WantNewest(`.dataset.own === "true" && ` + browsertest.Newest + `.dataset.channel === "` + channel + `"`)
+	}
 }
 
 func TestExpiredToken(t *testing.T) {
 	t.Parallel()
-	r := newRelay(t, nil)
+	r := newRelay(t)
 	p := browsertest.OpenDemo(t, r.URL)
+	p.Click("#renew")
 	p.Claim(fmt.Sprintf(`{"mode":"rw","sub":"ada","exp":%d}`, time.Now().Unix()+2))
 	p.WaitState("chat", "open")
 	p.Wait(`document.querySelector("#token-life").textContent === "Expired"`)
 	r.end(3001, "JWT expired")
 	p.WaitState("chat", "closed")
-	p.Want(`document.querySelector('[data-connection="chat"]').dataset.code === "3001"`)
+	p.Want(`document.querySelector("#connection").dataset.code === "3001"`)
+	p.Want(`document.querySelector("#connection-detail").textContent === "3001 the token has expired (“JWT expired”)"`)
 	p.Wait(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
-	p.Click(`[data-connection="chat"] .channel-reconnect`)
+	p.Send("too late")
+	p.Wait(`document.querySelector("#status").textContent.startsWith("Not sent: closed: ")`)
+	p.Click("#reconnect")
 	p.WaitState("chat", "open")
 	p.Want(`document.querySelector("#token-life").textContent === "Expires in 60 min"`)
 	p.Want(`document.querySelector("#status").textContent.startsWith("The token had expired")`)
+}
+
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	p := browsertest.OpenDemo(t, r.URL)
+	p.Claim(fmt.Sprintf(`{"mode":"rw","sub":"ada","exp":%d}`, time.Now().Unix()+2000))
+	p.WaitState("chat", "open")
+	before := browsertest.Eval[string](p, `document.querySelector("#token").textContent`)
+	p.Wait(fmt.Sprintf(`Date.now() / 1000 >= %d`, time.Now().Unix()+2)) // So that it ends later by whole seconds.
+	p.Enter("#claims", "being edited")
+	r.expiring(30)
+	p.Wait(fmt.Sprintf(`document.querySelector("#token").textContent !== %q`, before))
+	p.Wait(`document.querySelector("#status").textContent === "The token is renewed. The connection stays."`)
+	p.Want(`document.querySelector("#claims").value === "being edited"`)
+	p.Send("still ada")
+	p.Wait(browsertest.Newest + `?.querySelector(".from").textContent === "ada"`)
+	p.Want(`!document.querySelector("#messages").textContent.includes("lost")`)
 }

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/tidwall/gjson"
@@ -32,7 +33,7 @@ func AppendGap(dst []byte, channel string) []byte {
 
 // An Answer is any other frame of the server. Members that are not set are left out.
 type Answer struct {
-	ID json.RawMessage `json:"id,omitempty"`
+	ID json.RawMessage `json:"-"` // as the client wrote it: encoding/json would escape some of it
 	Op string          `json:"op,omitempty"`
 
 	// Of errors, and of what ends on the server's side.
@@ -65,7 +66,10 @@ type Close struct {
 func JSON[Frame *Answer | *Close](frame Frame) []byte {
 	document, err := json.Marshal(frame)
 	if err != nil {
-		panic("protocol: a frame is no JSON: " + err.Error()) // Nothing in them can fail but an ID that was not checked.
+		panic("protocol: a frame is no JSON: " + err.Error()) // Nothing in them can fail.
+	}
+	if a, ok := any(frame).(*Answer); ok && a.ID != nil { // which has an op, too
+		return slices.Concat([]byte(`{"id":`), a.ID, []byte(`,`), document[len(`{`):])
 	}
 	return document
 }

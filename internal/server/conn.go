@@ -42,16 +42,16 @@ type conn struct {
 	frames  frames
 	limiter *rate.Limiter // of what the client says; nil: none
 
-	seen    atomic.Int64 // when something last came, nanoseconds since the keeper's start
+	seen    atomic.Int64 // when something last came, a time.Duration since the keeper's start
 	waiting atomic.Bool  // the reader waits for the publisher, not for the client
 	active  atomic.Bool  // a message has come since the last ping
 	resting atomic.Bool  // it has no goroutine: the poller wakes it
 	fd      atomic.Int32 // by which the poller knows it, when it has rested
 
-	mu     sync.Mutex
+	mu     sync.Mutex         // also of what is stored in grant, together with alarm
 	code   ws.StatusCode      // with which it closes; 0 while open
-	alarm  time.Time          // when a token is to be there, or the client told that it ends soon; zero: never
-	drop   time.Time          // when closing has taken too long
+	alarm  time.Duration      // when a token is to be there, or the client told that it ends soon; 0: never
+	drop   time.Duration      // when closing has taken too long; both since the keeper's start
 	ctx    context.Context    // ends with the session; made when it first sends
 	cancel context.CancelFunc // of ctx
 
@@ -76,12 +76,17 @@ func (s *Server) newConn(d *dialect, grant *auth.Grant, compressed bool) *conn {
 
 // adopt puts a grant in force.
 func (c *conn) adopt(grant *auth.Grant) {
-	c.grant.Store(grant)
 	c.frames.discard = c.dialect.answer == nil && !grant.Send
-	if c.dialect.answer != nil {
-		c.mu.Lock()
-		c.alarm = noticeAt(grant.Expires, time.Now())
-		c.mu.Unlock()
+	notice := time.Duration(0)
+	if left := time.Until(grant.Expires); c.dialect.answer != nil && !grant.Expires.IsZero() && left < centuries {
+		notice = c.server.keeper.now() + noticeAfter(left)
+	}
+	c.mu.Lock()
+	c.grant.Store(grant)
+	c.alarm = notice
+	c.mu.Unlock()
+	if notice != 0 {
+		c.server.keeper.hasten(c, notice)
 	}
 }
 
@@ -98,7 +103,7 @@ func (c *conn) begin(netConn net.Conn, early []byte, first func()) {
 	c.frames.init(c, early)
 	s.opened.Add(1)
 	s.Observer.SessionOpened()
-	c.seen.Store(s.keeper.now())
+	c.see()
 	s.keeper.add(c)
 	c.session.Start()
 	if !s.Open() { // Run may have closed all others before this one was added
@@ -207,7 +212,7 @@ func (c *conn) receive(text []byte) error {
 		return nil
 	}
 	if !utf8.Valid(text) {
-		return &closeError{code: ws.StatusInvalidFramePayloadData, reason: "not UTF-8"}
+		return errNotText
 	}
 	c.server.Observer.MessageReceived()
 	if c.hold() != nil {
@@ -230,11 +235,14 @@ func (c *conn) receive(text []byte) error {
 func (c *conn) publish(ctx context.Context, m hub.Message) error {
 	m.Claims, m.Sender = c.grant.Load().Claims, c.session
 	c.waiting.Store(true)
-	defer func() {
-		c.seen.Store(c.server.keeper.now()) // the client is not to blame for the wait
-		c.waiting.Store(false)
-	}()
+	defer c.waited()
 	return c.server.Publisher.Publish(ctx, m)
+}
+
+// waited ends a wait of the reader for somebody else than the client.
+func (c *conn) waited() {
+	c.see()
+	c.waiting.Store(false)
 }
 
 // published closes a session whose message PostgreSQL could not take.
@@ -258,30 +266,42 @@ func (c *conn) context() context.Context {
 }
 
 // close begins to close the connection: nothing more is taken, what was heard up
-// to now is delivered, then a close frame is sent, and the keeper drops the connection when that takes too
-// long. The first code stands. The channel is closed when the frame is out.
+// to now is delivered, then a close frame is sent, and the keeper drops the connection
+// when that takes too long. The first code stands. The channel is closed when the frame
+// is out.
 func (c *conn) close(code ws.StatusCode, reason string) <-chan struct{} {
-	now := time.Now()
 	c.mu.Lock()
-	if c.code == 0 {
+	first := c.code == 0
+	if first {
 		c.code = code
-		c.drop = now.Add(closeWait)
+		c.drop = c.server.keeper.now() + closeWait
 		if c.cancel != nil {
 			c.cancel()
+		}
+		if c.dialect.deaf {
+			c.server.reading.Add(1) // The reader cannot have ended yet: it takes this lock before.
 		}
 	}
 	drop := c.drop
 	c.mu.Unlock()
 	c.server.keeper.hasten(c, drop)
 	ended := c.session.End(c.dialect.end(code, reason))
-	if c.dialect.deaf { // No client answers: this is the end, unless some is not written yet.
-		select {
-		case <-ended:
-			c.cut()
-		default:
-		}
+	if first && c.dialect.deaf {
+		go c.hangUp(ended)
 	}
 	return ended
+}
+
+// hangUp ends a connection whose client answers no close, when all is written.
+func (c *conn) hangUp(written <-chan struct{}) {
+	defer c.server.reading.Done()
+	<-written
+	if half, ok := c.net.(halfCloser); ok { // TLS tells the end from a connection that broke.
+		if err := half.CloseWrite(); err != nil {
+			c.server.Log.Debug("end an event stream", "error", err)
+		}
+	}
+	c.cut()
 }
 
 // closed returns the code with which the connection closes, 0 while it is open.

@@ -23,19 +23,19 @@ var (
 // credentials reads them. A bearer among the subprotocols is not repeated in any
 // answer.
 func (s *Server) credentials(r *http.Request) (c credentials, err error) {
-	bearer := ""
+	bearer, bears := "", false
 	for _, offered := range listed(r, "Sec-WebSocket-Protocol") {
 		token, isBearer := strings.CutPrefix(offered, protocol.BearerPrefix)
 		switch {
-		case isBearer && bearer != "":
+		case isBearer && bears:
 			return c, errTwoBearers
 		case isBearer:
-			bearer = token
+			bearer, bears = token, true
 		case offered == protocol.V1, offered == protocol.Classic && c.subprotocol == "":
 			c.subprotocol = offered
 		}
 	}
-	if bearer != "" && c.subprotocol == "" {
+	if bears && c.subprotocol == "" {
 		return c, errBearerAlone
 	}
 	c.token = authorization(r)

@@ -2,7 +2,9 @@ package server
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -75,13 +77,15 @@ func closeFrameEvent(code ws.StatusCode, reason string) []byte {
 	return appendData(nil, string(protocol.JSON(&protocol.Close{Op: protocol.OpClose, Code: int(code), Reason: reason})))
 }
 
-// appendHead appends the beginning of an event stream: the answer to the request, and
-// after how many milliseconds to connect again. It has no length and ends with the
+// retry says after how many milliseconds to connect again.
+const retry = "retry: 2000\n\n"
+
+// responseHead returns the head of an answer. It has no length and ends with the
 // connection, as HTTP/1.0 has it too, which many proxies speak (RFC 9112, section 6.3).
-func appendHead(dst []byte, headers func(*bytes.Buffer)) []byte {
-	head := bytes.NewBuffer(dst)
-	head.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\n")
-	headers(head)
-	head.WriteString("\r\nretry: 2000\n\n")
+func responseHead(h http.Header) []byte {
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\nDate: " + time.Now().UTC().Format(http.TimeFormat) + "\r\n")
+	_ = h.Write(&head) // A buffer takes all.
+	head.WriteString("\r\n")
 	return head.Bytes()
 }

@@ -1,8 +1,9 @@
 package server
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -49,18 +50,13 @@ func (s *Server) openEvents(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, asked.pattern, err)
 		return
 	}
-	shared := w.Header().Clone()
-	netConn, _, err := http.NewResponseController(w).Hijack()
-	if err == nil {
-		err = netConn.SetDeadline(time.Time{})
-	}
+	netConn, head, err := s.answerEvents(w, r)
 	if err != nil {
 		s.reading.Done()
 		s.Log.Warn("an event stream cannot be opened", "error", err)
-		http.Error(w, "Error: event streams need HTTP/1.1", http.StatusHTTPVersionNotSupported)
+		http.Error(w, "Error: event streams cannot be had here", http.StatusHTTPVersionNotSupported)
 		return
 	}
-	limitUnacknowledged(netConn)
 	d := &s.dialects.events
 	if isV1(r) {
 		d = &s.dialects.eventsV1
@@ -71,11 +67,37 @@ func (s *Server) openEvents(w http.ResponseWriter, r *http.Request) {
 		Channels: grant.Channels,
 		Since:    hub.ParsePosition(since),
 		Answer: func(at hub.Position, resumed bool) []byte {
-			return c.welcome(shared, at, since != "", resumed)
+			return c.welcome(head, at, since != "", resumed)
 		},
 	})
 	s.Log.Debug("event stream opened", "route", asked.pattern, "channels", len(grant.Channels), "remote", r.RemoteAddr)
 	c.begin(netConn, nil, func() { c.announce(grant.Channels) })
+	if shared, ok := netConn.(*response); ok {
+		<-shared.ended
+	}
+}
+
+// answerEvents returns the client's connection, and what is to be sent first: the head of
+// the answer, or nothing where the answer has begun.
+func (s *Server) answerEvents(w http.ResponseWriter, r *http.Request) (conn net.Conn, head []byte, err error) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	netConn, _, err := http.NewResponseController(w).Hijack()
+	if errors.Is(err, http.ErrNotSupported) {
+		shared, err := newResponse(w, r)
+		return shared, nil, err
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := netConn.SetDeadline(time.Time{}); err != nil {
+		s.closeNet(netConn)
+		return nil, nil, err
+	}
+	limitUnacknowledged(netConn)
+	return netConn, responseHead(h), nil
 }
 
 // plainCall reads what a request asks for that opens no websocket.
@@ -115,14 +137,8 @@ func (s *Server) authorizeEvents(r *http.Request, asked call) (*auth.Grant, erro
 }
 
 // welcome is the beginning of an event stream.
-func (c *conn) welcome(shared http.Header, at hub.Position, returning, resumed bool) []byte {
-	shared.Set("Content-Type", "text/event-stream")
-	shared.Set("Cache-Control", "no-store")
-	shared.Set("X-Accel-Buffering", "no") // nginx would keep events back
-	b := appendHead(nil, func(head *bytes.Buffer) {
-		// A buffer takes all.
-		_ = shared.Write(head)
-	})
+func (c *conn) welcome(head []byte, at hub.Position, returning, resumed bool) []byte {
+	b := append(head, retry...)
 	grant := c.grant.Load()
 	ready := protocol.Answer{Op: protocol.OpReady}
 	describe(&ready, grant, grant.Channels, at)

@@ -20,6 +20,8 @@ type closeError struct {
 
 func (e *closeError) Error() string { return fmt.Sprintf("close %d: %s", e.code, e.reason) }
 
+var errNotText = &closeError{code: ws.StatusInvalidFramePayloadData, reason: "not UTF-8"}
+
 func protocolError(reason string) error {
 	return &closeError{code: ws.StatusProtocolError, reason: reason}
 }

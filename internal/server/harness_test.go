@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -60,6 +61,9 @@ func (e *echo) Publish(ctx context.Context, m hub.Message) error {
 		select {
 		case <-e.full:
 		case <-ctx.Done():
+			if m.Prompt {
+				return fmt.Errorf("%w: %w", hub.ErrUnavailable, ctx.Err())
+			}
 			return ctx.Err()
 		}
 	}
@@ -78,6 +82,7 @@ type rig struct {
 	events *events
 	keys   *auth.Keys
 	http   *httptest.Server
+	pipes  chan net.Conn // in a bubble, instead of http
 	stop   func(cause error)
 }
 
@@ -88,9 +93,9 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 
 // bubbleRig is a rig for a bubble of synctest, whose time would stand still
 // while a poller waits.
-func bubbleRig(t testing.TB) *rig {
+func bubbleRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
-	return makeRig(t, nil, func() (*poller, error) { return nil, errors.ErrUnsupported })
+	return makeRig(t, change, func() (*poller, error) { return nil, errors.ErrUnsupported })
 }
 
 func makeRig(t testing.TB, change func(*Options), makePoller func() (*poller, error)) *rig {
@@ -100,7 +105,7 @@ func makeRig(t testing.TB, change func(*Options), makePoller func() (*poller, er
 		t.Fatal(err)
 	}
 	r := &rig{echo: &echo{messages: make(chan hub.Message, 100)}, events: &events{closings: make(chan int, 1000)}, keys: keys}
-	h := hub.New(hub.Options{Observer: r.events})
+	h := hub.New(hub.Options{Observer: r.events, History: 1 << 20})
 	o := Options{
 		Hub: h, Publisher: r.echo, Keys: keys, Observer: r.events,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -67,7 +67,7 @@ func (in *input) fill() error {
 		return err
 	}
 	in.data = (*in.buffer)[:in.kept+in.n]
-	in.conn.seen.Store(in.conn.server.keeper.now())
+	in.conn.see()
 	return nil
 }
 

@@ -15,8 +15,8 @@ import (
 
 // A timer is a connection's place among those that the keeper looks after.
 type timer struct {
-	due    time.Time // when to look next
-	pingAt time.Time
+	due    time.Duration // when to look next, since the keeper's start
+	pingAt time.Duration
 	index  int // in the heap; -1 outside
 }
 
@@ -34,12 +34,12 @@ func newKeeper() *keeper {
 	return &keeper{start: time.Now(), wake: make(chan struct{}, 1)}
 }
 
-// now returns nanoseconds since the keeper's start.
-func (k *keeper) now() int64 { return int64(time.Since(k.start)) }
+// now returns the time since the keeper's start.
+func (k *keeper) now() time.Duration { return time.Since(k.start) }
 
 func (k *keeper) add(c *conn) {
-	now := time.Now()
-	c.pingAt = now.Add(c.dialect.pingEvery)
+	now := k.now()
+	c.pingAt = now + c.dialect.pingEvery
 	c.due = c.next(now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -63,19 +63,14 @@ func (k *keeper) all() []*conn {
 }
 
 // hasten has the keeper look at c no later than due.
-func (k *keeper) hasten(c *conn, due time.Time) {
+func (k *keeper) hasten(c *conn, due time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if c.index >= 0 && due.Before(c.due) {
+	if c.index >= 0 && due < c.due {
 		c.due = due
 		heap.Fix(&k.conns, c.index)
 		k.signal(c)
 	}
-}
-
-// reconsider is for a connection for which something else is due than before.
-func (k *keeper) reconsider(c *conn) {
-	k.hasten(c, c.next(time.Now()))
 }
 
 // signal wakes the keeper when c is the next one due.
@@ -95,7 +90,7 @@ func (k *keeper) run(ctx context.Context) {
 	for {
 		c, wait := k.take()
 		if c != nil {
-			c.tend(time.Now())
+			c.tend(k.now())
 			k.put(c)
 			continue
 		}
@@ -117,7 +112,7 @@ func (k *keeper) take() (*conn, time.Duration) {
 		return nil, time.Hour
 	}
 	c := k.conns[0]
-	if wait := time.Until(c.due); wait > 0 {
+	if wait := c.due - k.now(); wait > 0 {
 		return nil, wait
 	}
 	return c, 0
@@ -128,41 +123,74 @@ func (k *keeper) put(c *conn) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if c.index >= 0 {
-		c.due = c.next(time.Now())
+		c.due = c.next(k.now())
 		heap.Fix(&k.conns, c.index)
 	}
 }
 
 // tend does what is due for a connection. It must not wait.
-func (c *conn) tend(now time.Time) {
-	c.mu.Lock()
-	closing, drop, alarm := c.code != 0, c.drop, c.alarm
-	c.mu.Unlock()
-	rings := !alarm.IsZero() && !now.Before(alarm)
-	switch grant := c.grant.Load(); {
-	case closing:
-		if !now.Before(drop) {
+func (c *conn) tend(now time.Duration) {
+	t := c.times()
+	switch {
+	case t.closing:
+		if now >= t.drop {
 			c.cut()
 		}
-	case grant == nil && rings:
-		c.close(protocol.CloseTimeout, "no token has come")
-	case expired(grant, now):
+	case expired(t.grant):
 		c.close(protocol.CloseExpired, "JWT expired")
 	case c.tooQuiet(now):
 		c.abandon(ws.StatusAbnormalClosure)
 		c.cut()
-	case rings:
-		c.tellExpiry(grant.Expires, now)
-	case !now.Before(c.pingAt):
+	case t.alarm != 0 && now >= t.alarm:
+		c.ring(t)
+	case now >= c.pingAt:
 		c.session.Control(c.dialect.ping)
 		c.calm()
-		c.pingAt = now.Add(c.dialect.pingEvery)
+		c.pingAt = now + c.dialect.pingEvery
+	}
+}
+
+// times are what the keeper goes by, as they were at one moment.
+type times struct {
+	closing     bool
+	drop, alarm time.Duration
+	grant       *auth.Grant
+}
+
+func (c *conn) times() times {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return times{closing: c.code != 0, drop: c.drop, alarm: c.alarm, grant: c.grant.Load()}
+}
+
+// stopAlarm is for a token that has come.
+func (c *conn) stopAlarm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alarm = 0
+}
+
+// ring does what a connection's alarm is for, unless a token has come meanwhile: then
+// the alarm is another one, or none.
+func (c *conn) ring(t times) {
+	c.mu.Lock()
+	stands := c.alarm == t.alarm
+	if stands {
+		c.alarm = 0
+	}
+	c.mu.Unlock()
+	switch {
+	case !stands:
+	case t.grant == nil:
+		c.close(protocol.CloseTimeout, "no token has come")
+	default:
+		c.tellExpiry(t.grant.Expires)
 	}
 }
 
 // tooQuiet tells that nothing has come from a client that should have answered pings.
-func (c *conn) tooQuiet(now time.Time) bool {
-	return !c.dialect.deaf && !c.waiting.Load() && now.Sub(c.lastSeen()) >= longestQuiet
+func (c *conn) tooQuiet(now time.Duration) bool {
+	return !c.dialect.deaf && !c.waiting.Load() && now-c.lastSeen() >= longestQuiet
 }
 
 // calm lets a reader rest that has waited for a message since the last ping.
@@ -174,42 +202,42 @@ func (c *conn) calm() {
 }
 
 // next returns when something will be due for a connection.
-func (c *conn) next(now time.Time) time.Time {
-	c.mu.Lock()
-	closing, drop, alarm := c.code != 0, c.drop, c.alarm
-	c.mu.Unlock()
-	if closing {
-		if now.Before(drop) {
-			return drop
+func (c *conn) next(now time.Duration) time.Duration {
+	t := c.times()
+	if t.closing {
+		if now < t.drop {
+			return t.drop
 		}
-		return now.Add(closeWait) // dropped already, its reader is about to end
+		return now + closeWait // dropped already, its reader is about to end
 	}
 	due := c.pingAt
-	if quiet := c.lastSeen().Add(longestQuiet); quiet.Before(due) && !c.dialect.deaf && !c.waiting.Load() {
-		due = quiet
+	if !c.dialect.deaf && !c.waiting.Load() {
+		due = min(due, c.lastSeen()+longestQuiet)
 	}
-	if grant := c.grant.Load(); grant != nil && !grant.Expires.IsZero() && grant.Expires.Before(due) {
-		due = grant.Expires
+	if t.grant != nil && !t.grant.Expires.IsZero() { // by the clock on the wall, which may be put right meanwhile
+		due = now + min(due-now, time.Until(t.grant.Expires))
 	}
-	if !alarm.IsZero() && alarm.Before(due) {
-		due = alarm
+	if t.alarm != 0 {
+		due = min(due, t.alarm)
 	}
 	return due
 }
 
-func expired(grant *auth.Grant, now time.Time) bool {
-	return grant != nil && !grant.Expires.IsZero() && !now.Before(grant.Expires)
+// expired reports whether a grant, if there is one, has ended.
+func expired(grant *auth.Grant) bool {
+	return grant != nil && !grant.Expires.IsZero() && !time.Now().Before(grant.Expires)
 }
 
-func (c *conn) lastSeen() time.Time {
-	return c.server.keeper.start.Add(time.Duration(c.seen.Load()))
-}
+// see notes that the client is there. It is not to blame for a wait that ends.
+func (c *conn) see() { c.seen.Store(int64(c.server.keeper.now())) }
+
+func (c *conn) lastSeen() time.Duration { return time.Duration(c.seen.Load()) }
 
 // timers is a heap of connections, the first due at its top.
 type timers []*conn
 
 func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
+func (t timers) Less(i, j int) bool { return t[i].due < t[j].due }
 func (t timers) Swap(i, j int) {
 	t[i], t[j] = t[j], t[i]
 	t[i].index, t[j].index = i, j

@@ -30,7 +30,7 @@ func (r *rig) pipe(t *testing.T, grant *auth.Grant) (*peer, func()) {
 func TestKeeperPings(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := bubbleRig(t)
+		r := bubbleRig(t, nil)
 		p, ended := r.pipe(t, &auth.Grant{Receive: true, Channels: []string{"c"}})
 		start := time.Now()
 		for i := range 10 {
@@ -50,7 +50,7 @@ func TestKeeperPings(t *testing.T) {
 func TestKeeperDropsTheSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := bubbleRig(t)
+		r := bubbleRig(t, nil)
 		p, ended := r.pipe(t, &auth.Grant{Receive: true, Channels: []string{"c"}})
 		start := time.Now()
 		if _, err := io.Copy(io.Discard, p); err != nil {
@@ -71,7 +71,7 @@ func TestKeeperDropsTheSilent(t *testing.T) {
 func TestKeeperSparesThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := bubbleRig(t)
+		r := bubbleRig(t, nil)
 		r.full = make(chan struct{})
 		p, ended := r.pipe(t, &auth.Grant{Send: true, Channels: []string{"c"}})
 		var reading sync.WaitGroup
@@ -111,7 +111,7 @@ func TestKeeperEndsWhatExpires(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := bubbleRig(t)
+				r := bubbleRig(t, nil)
 				start := time.Now()
 				p, ended := r.pipe(t, &auth.Grant{Receive: true, Send: true, Channels: []string{"c"}, Expires: start.Add(ttl)})
 				for {
@@ -147,7 +147,7 @@ func TestKeeperEndsWhatExpires(t *testing.T) {
 func TestExpiryEndsTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := bubbleRig(t)
+		r := bubbleRig(t, nil)
 		r.full = make(chan struct{})
 		p, ended := r.pipe(t, &auth.Grant{Send: true, Channels: []string{"c"}, Expires: time.Now().Add(time.Minute)})
 		p.send(t, ws.NewTextFrame([]byte("waits")))

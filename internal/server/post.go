@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -88,6 +87,9 @@ func (p *post) prepare(asked call) error {
 	} else if err != nil {
 		return errCutShort
 	}
+	if expired(grant) { // while the body came
+		return auth.ErrExpired
+	}
 	if v1 {
 		return p.prepareV1(body, asked, grant)
 	}
@@ -118,10 +120,7 @@ func (p *post) answer(a answered) {
 		if errors.Is(a.err, context.Canceled) {
 			return // and so is the client
 		}
-		e := publishRefusal(a.err)
-		if e.status == http.StatusInternalServerError {
-			p.server.Log.Error("a message could not be accepted", "error", a.err)
-		}
+		e := p.server.publishRefusal(a.err)
 		if p.v1 == nil {
 			e.text = "Error: " + e.text
 		}
@@ -129,7 +128,7 @@ func (p *post) answer(a answered) {
 		return
 	}
 	if p.v1 != nil {
-		p.write(http.StatusOK, receipt(p.v1.ID, a.stamp, nil))
+		p.write(http.StatusOK, p.server.receipt(p.v1.ID, a.stamp, nil))
 		return
 	}
 	p.write(http.StatusOK, &protocol.Answer{Channels: &p.message.Channels, DeliveredAt: protocol.Stamp(a.stamp)})
@@ -143,7 +142,7 @@ func (p *post) refuse(err error) {
 	e := p.server.noteRefusal(p.r, p.pattern, err)
 	e.setHeaders(p.w.Header())
 	answer := &protocol.Answer{
-		Op: protocol.OpError, Code: e.code(), Message: strings.TrimPrefix(e.text, "Error: "), Uncertain: e.status == http.StatusGatewayTimeout,
+		Op: protocol.OpError, Code: e.code(), Message: e.message(), Uncertain: e.status == http.StatusGatewayTimeout,
 	}
 	if p.v1 != nil {
 		answer.ID = p.v1.ID

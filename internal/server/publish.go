@@ -59,11 +59,11 @@ func answerOnce(answer func(stamp int64, err error)) func(stamp int64, err error
 }
 
 // receipt tells of a message that was published, or could not be.
-func receipt(id json.RawMessage, stamp int64, err error) *protocol.Answer {
+func (s *Server) receipt(id json.RawMessage, stamp int64, err error) *protocol.Answer {
 	if err == nil {
 		return &protocol.Answer{ID: id, Op: protocol.OpOK, DeliveredAt: protocol.Stamp(stamp)}
 	}
-	e := publishRefusal(err)
+	e := s.publishRefusal(err)
 	return &protocol.Answer{
 		ID: id, Op: protocol.OpError, Code: e.code(), Message: e.text, Uncertain: errors.Is(err, errUncertain),
 	}
@@ -71,7 +71,7 @@ func receipt(id json.RawMessage, stamp int64, err error) *protocol.Answer {
 
 // publishRefusal tells why a message could not be published. The texts are for the
 // client.
-func publishRefusal(err error) *refusal {
+func (s *Server) publishRefusal(err error) *refusal {
 	switch {
 	case errors.Is(err, hub.ErrTooLarge):
 		return &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: hub.ErrTooLarge.Error()}
@@ -82,5 +82,6 @@ func publishRefusal(err error) *refusal {
 	case errors.Is(err, errUncertain):
 		return &refusal{status: http.StatusGatewayTimeout, reason: "uncertain", text: errUncertain.Error()}
 	}
+	s.Log.Error("a message could not be accepted", "error", err)
 	return &refusal{status: http.StatusInternalServerError, reason: "internal", text: "the message could not be accepted"}
 }

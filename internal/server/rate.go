@@ -24,10 +24,7 @@ func (c *conn) hold() error {
 		return nil
 	}
 	c.waiting.Store(true)
-	defer func() {
-		c.seen.Store(c.server.keeper.now())
-		c.waiting.Store(false)
-	}()
+	defer c.waited()
 	return c.limiter.Wait(c.context())
 }
 

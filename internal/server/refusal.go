@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/gobwas/ws"
 
@@ -19,11 +20,14 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.text }
 
-func badRequest(reason, text string) error {
+// message is the text as it stands in an answer, which is said to be an error anyway.
+func (e *refusal) message() string { return strings.TrimPrefix(e.text, "Error: ") }
+
+func badRequest(reason, text string) *refusal {
 	return &refusal{status: http.StatusBadRequest, reason: reason, text: "Error: " + text}
 }
 
-func forbidden(reason, text string) error {
+func forbidden(reason, text string) *refusal {
 	return &refusal{status: http.StatusForbidden, reason: reason, text: "Error: " + text}
 }
 

@@ -118,7 +118,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, subprotocol str
 	}
 	c := s.newConn(d, grant, compressed)
 	if grant == nil {
-		c.channel, c.alarm = asked.channel, time.Now().Add(tokenWait)
+		c.channel, c.alarm = asked.channel, s.keeper.now()+tokenWait
 	}
 	// The channels are opened first: who has the answer misses nothing.
 	var channels []string

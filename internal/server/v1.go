@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"pgws/internal/auth"
@@ -17,6 +16,9 @@ import (
 // connection.
 func (c *conn) handle(frame []byte) error {
 	request, err := protocol.ParseRequest(frame)
+	if errors.Is(err, protocol.ErrNotUTF8) {
+		return errNotText
+	}
 	if err == nil && request.ID == nil {
 		err = errors.New("a request needs an id")
 	}
@@ -25,10 +27,6 @@ func (c *conn) handle(frame []byte) error {
 	}
 	if err != nil {
 		c.fault(request, protocol.BadRequest, err.Error())
-		return nil
-	}
-	if !c.allow() {
-		c.fault(request, protocol.RateLimited, "too many requests")
 		return nil
 	}
 	switch request.Op {
@@ -59,17 +57,19 @@ func (c *conn) fault(request *protocol.Request, code protocol.Code, message stri
 
 // fail answers a request for which the connection is closed.
 func (c *conn) fail(request *protocol.Request, e *refusal) error {
-	c.fault(request, e.code(), strings.TrimPrefix(e.text, "Error: "))
+	c.fault(request, e.code(), e.message())
 	return &closeError{code: e.closeCode(), reason: e.text}
 }
 
 // authenticate takes a token: the first one, or one that renews the connection.
 func (c *conn) authenticate(request *protocol.Request) error {
 	old := c.grant.Load()
+	if old == nil {
+		c.stopAlarm()
+	}
 	c.waiting.Store(true) // for keys, perhaps
 	grant, err := c.server.Keys.Authorize(c.context(), request.Token)
-	c.seen.Store(c.server.keeper.now())
-	c.waiting.Store(false)
+	c.waited()
 	if err == nil && old == nil && c.channel != "" && !grant.Allows(c.channel) {
 		err = auth.ErrNoChannels
 	}
@@ -79,11 +79,10 @@ func (c *conn) authenticate(request *protocol.Request) error {
 		if old == nil {
 			return c.fail(request, e)
 		}
-		c.fault(request, e.code(), strings.TrimPrefix(e.text, "Error: "))
+		c.fault(request, e.code(), e.message())
 		return nil
 	}
 	c.adopt(grant)
-	c.server.keeper.reconsider(c)
 	answer := &protocol.Answer{ID: request.ID, Op: protocol.OpOK}
 	if old == nil {
 		c.frames.limit = c.server.MaxMessageBytes
@@ -96,9 +95,15 @@ func (c *conn) authenticate(request *protocol.Request) error {
 
 // renew closes the channels that a new grant does not allow.
 func (c *conn) renew(grant *auth.Grant, answer *protocol.Answer) {
-	channels := c.session.Channels()
-	kept := slices.DeleteFunc(slices.Clone(channels), func(name string) bool { return !grant.Receive || !grant.Allows(name) })
-	if lost := slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(kept, name) }); len(lost) > 0 {
+	var kept, lost []string
+	for _, name := range c.session.Channels() {
+		if grant.Receive && grant.Allows(name) {
+			kept = append(kept, name)
+		} else {
+			lost = append(lost, name)
+		}
+	}
+	if len(lost) > 0 {
 		told := protocol.Answer{Op: protocol.OpUnsubscribed, Channels: &lost, Code: protocol.Forbidden}
 		c.session.Unsubscribe(lost, c.dialect.answer(protocol.JSON(&told)))
 	}
@@ -129,20 +134,24 @@ func (c *conn) subscribe(request *protocol.Request) {
 	})
 }
 
+// maxNameBytes bounds the name of a channel: no notification could be for a longer one.
+const maxNameBytes = 7999
+
 // mayOpen returns why channels may not be opened, or no code.
 func (c *conn) mayOpen(names []string) (code protocol.Code, message string) {
 	grant := c.grant.Load()
-	open := c.session.Channels()
-	more := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(open, name) })
 	switch {
 	case len(names) == 0:
 		return protocol.BadRequest, "channels are missing"
-	case len(open)+len(more) > protocol.MaxChannels:
-		return protocol.BadRequest, errTooMany.Error()
+	case len(distinct(slices.Concat(c.session.Channels(), names))) > protocol.MaxChannels:
+		return protocol.BadRequest, errTooMany.message()
 	case !grant.Receive:
-		return protocol.Forbidden, "the token's mode does not receive"
+		return protocol.Forbidden, errNoReceiving.message()
 	}
 	for _, name := range names {
+		if len(name) > maxNameBytes {
+			return protocol.BadRequest, "the name of a channel is too long"
+		}
 		if !grant.Allows(name) {
 			return protocol.Forbidden, "the token does not grant the channel " + name
 		}
@@ -161,17 +170,21 @@ func (c *conn) unsubscribe(request *protocol.Request) {
 
 // publishFor carries out a publish. The answer comes when the publisher knows.
 func (c *conn) publishFor(request *protocol.Request) {
+	if !c.allow() {
+		c.fault(request, protocol.RateLimited, "too many messages")
+		return
+	}
 	grant := c.grant.Load()
 	m, err := messageOf(request, grant)
 	if err != nil {
 		e := asRefusal(err)
-		c.fault(request, e.code(), strings.TrimPrefix(e.text, "Error: "))
+		c.fault(request, e.code(), e.message())
 		return
 	}
 	c.server.Observer.MessageReceived()
 	m.Sender, m.Mute = c.session, !grant.Echo || request.Echo != nil && !*request.Echo
 	id := request.ID
-	m.Done = answerOnce(func(stamp int64, err error) { c.reply(receipt(id, stamp, err)) })
+	m.Done = answerOnce(func(stamp int64, err error) { c.reply(c.server.receipt(id, stamp, err)) })
 	ctx, cancel := context.WithTimeout(c.context(), roomWait)
 	defer cancel()
 	if err := c.publish(ctx, m); err != nil {
@@ -201,21 +214,16 @@ func describe(a *protocol.Answer, grant *auth.Grant, channels []string, at hub.P
 // expiryNotice is how long before its token ends a client is told.
 const expiryNotice = 30 * time.Second
 
-// noticeAt returns when to tell a client that its token ends: half its life before, if
-// that is short. The zero time: never.
-func noticeAt(expires, now time.Time) time.Time {
-	if expires.IsZero() {
-		return time.Time{}
-	}
-	return expires.Add(-min(expiryNotice, expires.Sub(now)/2))
-}
+// centuries are more than any connection lasts, and less than a time.Duration holds.
+const centuries = 200 * 365 * 24 * time.Hour
+
+// noticeAfter returns how long to wait before a client is told that its token, which
+// has some time left, ends.
+func noticeAfter(left time.Duration) time.Duration { return left - min(expiryNotice, left/2) }
 
 // tellExpiry tells a client that its token ends.
-func (c *conn) tellExpiry(expires, now time.Time) {
-	c.mu.Lock()
-	c.alarm = time.Time{}
-	c.mu.Unlock()
-	c.reply(&protocol.Answer{Op: protocol.OpExpiring, In: int(max(expires.Sub(now).Round(time.Second)/time.Second, 1))})
+func (c *conn) tellExpiry(expires time.Time) {
+	c.reply(&protocol.Answer{Op: protocol.OpExpiring, In: int(max(time.Until(expires).Round(time.Second)/time.Second, 1))})
 }
 
 // distinct returns names without doubles.

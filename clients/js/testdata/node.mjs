@@ -56,4 +56,10 @@ await assert.rejects(secret.ready, (error) => error instanceof PgwsError && erro
 assert.equal(errors.length, 1);
 await assert.rejects(reader.publish("granted", "x"), { code: "forbidden" });
 reader.close();
+
+// One that waits for its next attempt. Nothing of those that are closed keeps the process alive.
+await new Promise((resolve) => {
+  const waiting = connect("http://localhost:1/", { onstate: (state) => state === "waiting" && resolve(waiting.close()) });
+});
+assert.deepEqual(process.getActiveResourcesInfo().filter((resource) => resource === "Timeout"), []);
 console.log("all is well");

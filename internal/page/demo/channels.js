@@ -1,6 +1,18 @@
-// The list of joined channels: one connection each, its state in words, and which one is looked at and sent to.
+// The list of joined channels: the state of each in words, how many messages it had, and which one is looked at and sent to.
 
 /** @typedef {import("./connection.js").Connection} Connection */
+/** @typedef {import("../../../clients/js/pgws.js").Subscription} Subscription */
+
+/**
+ * @typedef {object} Joined
+ * @property {string} channel
+ * @property {HTMLElement} row
+ * @property {HTMLOptionElement} option
+ * @property {number} received
+ * @property {Subscription} [subscription]
+ * @property {"connecting"|"open"|"closed"} state what the server has said to the subscription
+ * @property {string} detail
+ */
 
 /** @type {Record<string, string>} */
 const STATES = { connecting: "connecting …", open: "open", waiting: "trying again", closed: "closed" };
@@ -10,69 +22,69 @@ export class Channels {
   #all = /** @type {HTMLButtonElement} */ (document.getElementById("view-all"));
   #target = /** @type {HTMLSelectElement} */ (document.getElementById("send-to"));
   #frame = 0;
-  #make;
+  #connection;
   #on;
-  /** @type {Map<?string, {connection: Connection, row: HTMLElement, option: HTMLOptionElement, received: number}>} */ #joined = new Map();
+  /** @type {Map<string, Joined>} */ #joined = new Map();
 
   /**
-   * @param {(channel: ?string) => Connection} make
-   * @param {{view: (channel: ?string|undefined) => void, target: (c: Connection|undefined) => void, reconnect: (c: Connection) => void,
+   * @param {Connection} connection
+   * @param {{view: (channel: string|undefined) => void, target: (channel: string) => void, joined: (channel: string) => void,
    *   left: () => void}} on
    */
-  constructor(make, on) {
-    this.#make = make;
+  constructor(connection, on) {
+    this.#connection = connection;
     this.#on = on;
     this.#all.addEventListener("click", () => this.look(undefined));
     this.#target.addEventListener("change", () => on.target(this.target));
   }
 
-  /** The connection that messages go to. @returns {Connection|undefined} */
+  /** The channel that messages go to, "" when none is joined. */
   get target() {
-    return [...this.#joined.values()].find((j) => j.option.selected)?.connection;
+    return this.#target.value;
   }
 
-  get connections() {
-    return [...this.#joined.values()].map((j) => j.connection);
-  }
-
-  /** Joins, or turns to what is joined already. @param {?string} channel null: all channels of the token */
+  /** Joins, or turns to what is joined already. @param {string} channel */
   join(channel) {
     if (!this.#joined.has(channel)) {
-      const connection = this.#make(channel);
-      const option = new Option(connection.label);
+      const option = new Option(channel, channel);
       this.#target.append(option);
-      this.#joined.set(channel, { connection, option, row: this.#row(connection), received: 0 });
-      connection.open();
+      /** @type {Joined} */
+      const joined = { channel, option, row: this.#row(channel), received: 0, state: "connecting", detail: "" };
+      this.#joined.set(channel, joined);
+      this.#subscribe(joined);
     }
     this.#aim(channel);
   }
 
-  /** Shows one channel's messages and sends to it, or shows all. @param {?string|undefined} channel undefined: all */
+  /** Joins all again: the connection has another client. */
+  rejoin() {
+    for (const joined of this.#joined.values()) this.#subscribe(joined);
+  }
+
+  /** Shows one channel's messages and sends to it, or shows all. @param {string|undefined} channel undefined: all */
   look(channel) {
     this.#all.setAttribute("aria-pressed", String(channel === undefined));
-    for (const [key, { row }] of this.#joined) {
-      row.querySelector(".channel-view")?.setAttribute("aria-pressed", String(key === channel));
+    for (const { row, channel: name } of this.#joined.values()) {
+      row.querySelector(".channel-view")?.setAttribute("aria-pressed", String(name === channel));
     }
     this.#on.view(channel);
     if (channel !== undefined) this.#aim(channel);
   }
 
-  /** Shows the connection's present state. @param {Connection} connection */
-  update(connection) {
-    const joined = this.#joined.get(connection.channel);
-    if (!joined) return;
-    const { row } = joined;
-    row.dataset.state = connection.state;
-    row.dataset.code = String(connection.code);
-    part(row, ".channel-state").textContent = STATES[connection.state];
-    const code = connection.code ? `${connection.code}: ` : "";
-    part(row, ".channel-detail").textContent = connection.detail && code + connection.detail;
-    part(row, ".channel-reconnect").hidden = connection.state === "open" || connection.state === "connecting";
+  /** Shows the connection's present state. */
+  update() {
+    for (const joined of this.#joined.values()) this.#show(joined);
   }
 
-  /** Counts a received message. @param {Connection} connection */
-  count(connection) {
-    const joined = this.#joined.get(connection.channel);
+  /** The server does not open a channel, or closes it. @param {string} channel @param {string} detail why */
+  refused(channel, detail) {
+    const joined = this.#joined.get(channel);
+    if (joined) this.#become(joined, "closed", detail);
+  }
+
+  /** Counts a received message. @param {string} channel */
+  count(channel) {
+    const joined = this.#joined.get(channel);
     if (joined) joined.received++;
     if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#showCounts());
   }
@@ -82,45 +94,77 @@ export class Channels {
     for (const { row, received } of this.#joined.values()) part(row, ".channel-count").textContent = received.toLocaleString();
   }
 
-  /** @param {?string} channel */
+  /** @param {Joined} joined */
+  #subscribe(joined) {
+    joined.subscription?.unsubscribe();
+    const subscription = this.#connection.subscribe(joined.channel);
+    joined.subscription = subscription;
+    this.#become(joined, "connecting", "");
+    subscription.ready.then(
+      () => {
+        if (joined.subscription !== subscription) return;
+        this.#become(joined, "open", "");
+        this.#on.joined(joined.channel);
+      },
+      () => {}, // refused() is called for this.
+    );
+  }
+
+  /** @param {Joined} joined @param {Joined["state"]} state @param {string} detail */
+  #become(joined, state, detail) {
+    Object.assign(joined, { state, detail });
+    this.#show(joined);
+  }
+
+  /** @param {Joined} joined */
+  #show({ row, state, detail }) {
+    const carried = this.#connection.state;
+    const shown = state !== "closed" && carried !== "open" ? carried : state;
+    row.dataset.state = shown;
+    part(row, ".channel-state").textContent = STATES[shown];
+    part(row, ".channel-detail").textContent = detail;
+    part(row, ".channel-reconnect").hidden = state !== "closed" || carried !== "open";
+  }
+
+  /** @param {string} channel */
   #aim(channel) {
     const joined = this.#joined.get(channel);
     if (joined) joined.option.selected = true;
-    this.#on.target(joined?.connection);
+    this.#on.target(channel);
   }
 
-  /** @param {Connection} connection */
-  #leave(connection) {
-    connection.close();
-    const joined = this.#joined.get(connection.channel);
+  /** @param {string} channel */
+  #leave(channel) {
+    const joined = this.#joined.get(channel);
+    joined?.subscription?.unsubscribe();
     joined?.row.remove();
     joined?.option.remove();
-    this.#joined.delete(connection.channel);
+    this.#joined.delete(channel);
     this.look(undefined);
     this.#on.target(this.target);
     this.#on.left();
   }
 
-  /** @param {Connection} connection @returns {HTMLElement} */
-  #row(connection) {
+  /** @param {string} channel @returns {HTMLElement} */
+  #row(channel) {
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("channel-row"));
     const row = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-    row.dataset.connection = connection.label;
-    part(row, ".channel-name").textContent = connection.label;
+    row.dataset.connection = channel;
+    part(row, ".channel-name").textContent = channel;
     const view = part(row, ".channel-view");
-    view.addEventListener("click", () => this.look(view.getAttribute("aria-pressed") === "true" ? undefined : connection.channel));
-    const reconnect = part(row, ".channel-reconnect");
-    reconnect.setAttribute("aria-label", `Reconnect ${connection.label}`);
-    reconnect.addEventListener("click", () => this.#on.reconnect(connection));
+    view.addEventListener("click", () => this.look(view.getAttribute("aria-pressed") === "true" ? undefined : channel));
+    const again = part(row, ".channel-reconnect");
+    again.setAttribute("aria-label", `Join ${channel} again`);
+    again.addEventListener("click", () => this.#subscribe(/** @type {Joined} */ (this.#joined.get(channel))));
     const leave = part(row, ".channel-leave");
-    leave.setAttribute("aria-label", `Leave ${connection.label}`);
-    leave.addEventListener("click", () => this.#leave(connection));
+    leave.setAttribute("aria-label", `Leave ${channel}`);
+    leave.addEventListener("click", () => this.#leave(channel));
     this.#list.append(row);
     return row;
   }
 }
 
-/** @param {Element} row @param {string} selector */
-function part(row, selector) {
-  return /** @type {HTMLElement} */ (row.querySelector(selector));
+/** @param {Element} root @param {string} selector */
+function part(root, selector) {
+  return /** @type {HTMLElement} */ (root.querySelector(selector));
 }

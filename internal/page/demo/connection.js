@@ -1,143 +1,144 @@
-// One websocket that comes back: it connects, waits after a temporary loss and connects again.
+// The page's connection: one client of pgws for all channels, and its state in words. Changed claims get a new client.
 
-import { address, allowed, isTemporary, meaning, parse, refusal } from "./protocol.js";
-import { SignError } from "./token.js";
+import { exactly, read } from "./message.js";
+import { connect, PgwsError } from "./pgws.js";
 
-/** @typedef {import("./protocol.js").Message} Message */
-/** @typedef {import("./protocol.js").Claims} Claims */
-/** @typedef {"connecting"|"open"|"waiting"|"closed"} State */
+/** @typedef {import("../../../clients/js/pgws.js").Client} Client */
+/** @typedef {import("../../../clients/js/pgws.js").Why} Why */
+/** @typedef {import("./message.js").Message} Message */
 
-const FIRST_WAIT = 500; // ms
-const LONGEST_WAIT = 8000; // ms
 const MOST_UNANSWERED = 1000; // messages sent whose return is still awaited
 
+// Close codes.
+const NORMAL = 1000;
+const UNAUTHORIZED = 3000;
+const EXPIRED = 3001;
+
 export class Connection {
-  /** @type {State} */ state = "closed";
-  /** The last close code, 0 before any. */ code = 0;
-  /** What the state means, in words. */ detail = "";
-  /** Of the token in use. @type {Claims} */ claims = {};
+  /** @type {Client["state"]} */ state = "connecting";
+  /** Of the connection that ended last, 0 before any. */ code = 0;
+  /** Why it ended, in words. */ detail = "";
+  /** ms until the next attempt. */ delay = 0;
   #on;
-  #sign;
-  #attempt = 0; // what belongs to an earlier attempt is ignored
-  #wait = FIRST_WAIT;
-  #timer = 0;
-  /** @type {?WebSocket} */ #socket = null;
+  /** @type {Client|undefined} */ #client;
+  #problem = ""; // why there is no token
   /** @type {{channel: string, text: string, at: number}[]} */ #unanswered = [];
 
   /**
-   * @param {?string} channel null: all channels of the token
-   * @param {() => Promise<{token: string, claims: Claims}>} sign makes the token. It is asked at each attempt, because
-   *   `pgws dev` has a new secret after each start.
-   * @param {{state: (c: Connection) => void, message: (c: Connection, m: Message, now: number) => void}} on
-   *   now is performance.now() at arrival
+   * Connects.
+   * @param {object} on
+   * @param {() => Promise<string>} on.token is asked for each connection, because `pgws dev` has a new secret after each start
+   * @param {() => boolean} on.expired whether the next token would be an expired one, too
+   * @param {() => void} on.state
+   * @param {(message: Message, now: number) => void} on.message now is performance.now() at arrival
+   * @param {(channel: string) => void} on.gap
+   * @param {(channel: string) => void} on.resumed
+   * @param {(error: PgwsError) => void} on.refused
    */
-  constructor(channel, sign, on) {
-    this.channel = channel;
-    this.#sign = sign;
+  constructor(on) {
     this.#on = on;
+    this.open();
   }
 
-  /** The channel, or what stands for all of the token. */
-  get label() {
-    return this.channel ?? "all of the token";
+  /** What carries it: "websocket", "sse", or undefined while there is none. */
+  get transport() {
+    return this.#client?.transport;
   }
 
-  /** Connects, dropping the connection that there may be. */
+  /** Connects by a new client. All channels are to be subscribed to again. */
   open() {
-    this.#drop();
-    this.#wait = FIRST_WAIT;
-    this.#connect();
+    const old = this.#client;
+    const client = connect("/", {
+      token: this.#on.token,
+      parse: exactly,
+      onstate: (state, why) => client === this.#client && this.#become(state, why),
+      ongap: ({ channel }) => this.#on.gap(channel),
+      onresume: ({ channel }) => this.#on.resumed(channel),
+      onerror: (error) => client === this.#client && this.#fail(error),
+    });
+    this.#client = client;
+    this.#unanswered = [];
+    this.state = "connecting";
+    old?.close();
   }
 
-  close() {
-    this.#drop();
-    this.#become("closed", 1000, meaning(1000, ""));
+  /** Does not wait any longer for the next attempt. */
+  hurry() {
+    dispatchEvent(new Event("online")); // A client that waits tries at once when the network is back.
   }
 
-  /** Sends text, or says why not. @param {string} text @returns {string} "" when sent */
-  send(text) {
-    const mode = String(this.claims.mode);
-    if (this.state !== "open" || !this.#socket) return `Not sent: ${this.label} is not open.`;
-    if (!mode.includes("w")) return `Not sent: mode “${mode}” only receives, the server would ignore it.`;
-    const at = performance.now();
-    this.#socket.send(text);
-    if (!mode.includes("r")) return "";
-    const channels = this.channel === null ? allowed(this.claims) : [this.channel];
-    for (const channel of channels) this.#unanswered.push({ channel, text, at });
-    this.#unanswered.splice(0, this.#unanswered.length - MOST_UNANSWERED);
-    return "";
+  /** @param {string} channel */
+  subscribe(channel) {
+    const client = /** @type {Client} */ (this.#client);
+    return client.subscribe(channel, (message) => this.#on.message(read(message), performance.now()));
   }
 
   /**
-   * How long ago this connection sent the message that came back, in ms; null for a message of somebody else.
-   * The sender is told by the claim sub, and the messages of one sender come back in order.
-   * @param {Message} message @param {number} now
+   * Sends text. A PgwsError tells that it was not sent, or is uncertain.
+   * @param {string} channel @param {string} text @returns {Promise<number>} the ms until PostgreSQL had committed it
    */
-  roundTrip(message, now) {
-    if (message.claims?.sub !== this.claims.sub) return null;
+  async send(channel, text) {
+    const sent = { channel, text, at: performance.now() };
+    this.#unanswered.push(sent);
+    this.#unanswered.splice(0, this.#unanswered.length - MOST_UNANSWERED);
+    try {
+      await this.#client?.publish(channel, text);
+    } catch (error) {
+      if (!(error instanceof PgwsError && error.code === "uncertain")) this.#unanswered = this.#unanswered.filter((u) => u !== sent);
+      throw error;
+    }
+    return performance.now() - sent.at;
+  }
+
+  /**
+   * How long ago this window sent the message that came back, in ms; null for a message of somebody else.
+   * The sender is told by the claim sub, and the messages of one sender come back in order.
+   * @param {Message} message @param {unknown} sub of this window @param {number} now
+   */
+  roundTrip(message, sub, now) {
+    if (message.claims?.sub !== sub) return null;
     const i = this.#unanswered.findIndex((u) => u.text === message.text && u.channel === message.channel);
     return i < 0 ? null : now - this.#unanswered.splice(i, 1)[0].at;
   }
 
-  #drop() {
-    this.#attempt++;
-    clearTimeout(this.#timer);
-    this.#socket?.close(1000);
-    this.#socket = null;
-    this.#unanswered = [];
-  }
-
-  /** @param {State} state @param {number} code @param {string} detail */
-  #become(state, code, detail) {
-    Object.assign(this, { state, code, detail });
-    this.#on.state(this);
-  }
-
-  async #connect() {
-    const attempt = ++this.#attempt;
-    this.#become("connecting", 0, "");
-    let signed;
-    try {
-      signed = await this.#sign();
-    } catch (error) {
-      if (attempt !== this.#attempt) return;
-      if (error instanceof SignError) this.#become("closed", 0, error.message);
-      else this.#again(1006, meaning(1006, ""));
-      return;
+  /** @param {Client["state"]} state @param {Why} why */
+  #become(state, { code = 0, reason = "", delay = 0 }) {
+    if (state === "closed" && code === NORMAL) return; // by what follows
+    if ((code === UNAUTHORIZED || code === EXPIRED) && this.#on.expired()) {
+      state = "closed"; // The client would ask for tokens for ever.
+      this.#client?.close();
     }
-    if (attempt !== this.#attempt) return;
-    this.claims = signed.claims;
-    const socket = new WebSocket(address(this.channel, signed.token));
-    this.#socket = socket;
-    socket.onopen = () => {
-      if (attempt !== this.#attempt) return;
-      this.#wait = FIRST_WAIT;
-      this.#become("open", 0, "");
-    };
-    socket.onmessage = (event) => {
-      if (attempt === this.#attempt) this.#on.message(this, parse(String(event.data)), performance.now());
-    };
-    socket.onclose = ({ code, reason }) => {
-      if (attempt === this.#attempt) this.#closed(code, reason);
-    };
+    Object.assign(this, { state, code, delay, detail: this.#problem || meaning(code, reason) });
+    this.#problem = "";
+    this.#on.state();
   }
 
-  /** @param {number} code @param {string} reason */
-  #closed(code, reason) {
-    const wasOpen = this.state === "open";
-    this.#socket = null;
-    this.#unanswered = [];
-    const refused = wasOpen ? "" : refusal(this.claims, this.channel, Date.now() / 1000);
-    if (refused) this.#become("closed", code, `refused: ${refused}`);
-    else if (isTemporary(code)) this.#again(code, meaning(code, reason));
-    else this.#become("closed", code, meaning(code, reason));
+  /** @param {unknown} error */
+  #fail(error) {
+    if (error instanceof PgwsError) this.#on.refused(error);
+    else this.#problem = error instanceof Error ? error.message : String(error);
   }
+}
 
-  /** Waits, longer each time, and connects again. @param {number} code @param {string} detail */
-  #again(code, detail) {
-    const wait = this.#wait * (0.75 + Math.random() / 2);
-    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
-    this.#timer = setTimeout(() => this.#connect(), wait);
-    this.#become("waiting", code, detail);
-  }
+/** @type {Record<number, string>} */
+const MEANINGS = {
+  1000: "closed normally",
+  1001: "the server is going away",
+  1002: "a frame broke the websocket protocol",
+  1006: "the connection broke, or the server is away",
+  1007: "the text was not UTF-8",
+  1009: "the message is too large",
+  1011: "the server failed",
+  1012: "the server is restarting",
+  1013: "too slow: this connection lagged too far behind",
+  3000: "the token is missing, bad or expired",
+  3001: "the token has expired",
+  3003: "the token does not allow this",
+};
+
+/** What a close code means, with the server's own words; "" for none. @param {number} code @param {string} reason */
+function meaning(code, reason) {
+  if (code === 0) return "";
+  const known = MEANINGS[code] ?? "closed by the server";
+  return `${code} ${known}${reason && ` (“${reason}”)`}`;
 }

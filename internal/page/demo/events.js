@@ -1,10 +1,11 @@
-// What the server says on its meta channel: who connected, to what.
+// What the server says on its meta channel: who connected.
 
-import { Connection } from "./connection.js";
 import { timeOfDay, wallClock } from "./clock.js";
+import { read } from "./message.js";
+import { connect } from "./pgws.js";
 import { sign } from "./token.js";
 
-/** @typedef {import("./protocol.js").Message} Message */
+/** @typedef {import("./message.js").Message} Message */
 
 const KEPT = 50;
 
@@ -14,7 +15,7 @@ export class Events {
   /** @type {{message: Message, at: number}[]} */ #fresh = [];
 
   /**
-   * Listens to the meta channel by a token of its own, in the background.
+   * Listens to the meta channel in the background: by a token of its own, so by a client of its own.
    * @param {string} channel "" when the server has none
    * @returns {Promise<void>} settled when the first try has ended, well or not
    */
@@ -23,17 +24,26 @@ export class Events {
       this.#state.textContent = "none, PGWS_META_CHANNEL is not set.";
       return Promise.resolve();
     }
-    const claims = { mode: "r", channel, sub: "meta" };
     return new Promise((tried) => {
-      new Connection(channel, async () => ({ token: await sign(claims), claims }), {
-        state: (c) => {
-          this.#state.dataset.state = c.state;
-          this.#state.textContent = c.state === "connecting" ? "connecting …" : c.detail || c.state;
-          if (c.state !== "connecting") tried();
+      const client = connect("/", {
+        token: () => sign({ mode: "r", channel, sub: "meta" }),
+        onstate: (state, { reason }) => {
+          this.#show(state, state === "waiting" ? "trying again" : state === "connecting" ? "connecting …" : reason || state);
+          if (state === "waiting") tried();
         },
-        message: (_, message, now) => this.#add(message, wallClock(now)),
-      }).open();
+        onerror: (error) => {
+          this.#show("closed", error instanceof Error ? error.message : String(error));
+          tried();
+        },
+      });
+      client.subscribe(channel, (message) => this.#add(read(message), wallClock(performance.now()))).ready.then(tried, () => {});
     });
+  }
+
+  /** @param {string} state @param {string} words */
+  #show(state, words) {
+    this.#state.dataset.state = state;
+    this.#state.textContent = words;
   }
 
   /** @param {Message} message @param {number} at */

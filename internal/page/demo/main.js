@@ -2,15 +2,17 @@
 
 import { Channels } from "./channels.js";
 import { ClaimsPanel } from "./claims.js";
-import { wallClock } from "./clock.js";
+import { duration, remaining, wallClock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { Events } from "./events.js";
 import { copyButtons, done, showSQL } from "./guide.js";
-import { unaddressable } from "./protocol.js";
+import { stamp } from "./message.js";
 import { Stream } from "./stream.js";
 import { themeButton } from "./theme.js";
+import { named } from "./token.js";
 
-/** @typedef {import("./protocol.js").Message} Message */
+/** @typedef {import("../../../clients/js/pgws.js").PgwsError} PgwsError */
+/** @typedef {import("./message.js").Message} Message */
 
 const FIRST_CHANNEL = "chat";
 const { listenChannel = "", metaChannel = "" } = document.body.dataset;
@@ -24,6 +26,8 @@ function element(id, type) {
 
 const joinForm = element("join-form", HTMLFormElement);
 const joinChannel = element("join-channel", HTMLInputElement);
+const line = element("connection", HTMLElement);
+const reconnect = element("reconnect", HTMLButtonElement);
 const sendForm = element("send-form", HTMLFormElement);
 const text = element("text", HTMLInputElement);
 const status = element("status", HTMLElement);
@@ -33,59 +37,94 @@ function say(words) {
   status.textContent = words;
 }
 
+/**
+ * Says in the stream what happened to a channel, or to the connection.
+ * @param {string} channel "" for the connection @param {string} words @param {"warn"|"bad"} [tone]
+ */
+function note(channel, words, tone) {
+  stream.add({ kind: "notice", channel, text: words, tone, at: Date.now() });
+}
+
+let told = ""; // the state that the stream told last: of a server that stays away it tells once, not at each try
 const stream = new Stream();
-/** The state that the stream told last: of a server that stays away it tells once, not at each try. */
-const noticed = new WeakMap();
+// The meta channel first, so that it already hears of this window.
+const listening = new Events().listen(metaChannel);
 const claims = new ClaimsPanel(() => {
   done("claims");
   say("Signed. The channels are joined again with the new token.");
-  channels.connections.forEach(reopen);
+  reopen();
 });
-const channels = new Channels(
-  (channel) => new Connection(channel, () => claims.sign(), { state: stateChanged, message: received }),
-  {
-    view: (channel) => stream.show(channel),
-    target: (connection) => showSQL(listenChannel, connection?.channel ?? FIRST_CHANNEL),
-    reconnect(connection) {
-      if (claims.renew()) say("The token had expired: here is one for another hour.");
-      reopen(connection);
-    },
-    left: () => joinChannel.focus(),
+const connection = new Connection({
+  token: async () => {
+    await listening;
+    if (connection.state === "open" && claims.renews) say("The token is renewed. The connection stays.");
+    return claims.token();
   },
-);
+  expired: () => claims.expired,
+  state: stateChanged,
+  message: received,
+  gap: (channel) => note(channel, "gap: messages may have been missed", "warn"),
+  resumed: (channel) => note(channel, "resumed, nothing was missed"),
+  refused,
+});
+const channels = new Channels(connection, {
+  view: (channel) => stream.show(channel),
+  target: (channel) => showSQL(listenChannel, channel || FIRST_CHANNEL),
+  joined: (channel) => note(channel, "joined"),
+  left: () => joinChannel.focus(),
+});
 
-/** Connects anew because the user asked. @param {Connection} connection */
-function reopen(connection) {
-  noticed.delete(connection);
+/** Connects anew because the user asked. */
+function reopen() {
+  told = "";
   connection.open();
+  channels.rejoin();
 }
 
-/** @param {Connection} connection */
-function stateChanged(connection) {
-  channels.update(connection);
-  const { state, code, detail, label } = connection;
-  if (state === "connecting" || noticed.get(connection) === state + code) return;
-  noticed.set(connection, state + code);
-  const number = code ? `${code} ` : "";
-  const words = { open: "joined", waiting: `lost: ${number}${detail}; trying again`, closed: `closed: ${number}${detail}` };
-  stream.add({ kind: "notice", view: connection.channel, channel: label, text: words[state], at: Date.now() });
+function stateChanged() {
+  const { state, code, detail, delay, transport } = connection;
+  const by = transport === "sse" ? "SSE and POST" : "websocket";
+  const why = transport === "sse" ? "Websockets are blocked on the way." : detail;
+  const words = { connecting: "Connecting …", open: `Connected by ${by}`, waiting: `Trying again in ${remaining(delay / 1000)}`, closed: "Closed" };
+  line.dataset.state = state;
+  line.dataset.code = String(code);
+  line.dataset.transport = transport ?? "";
+  element("connection-state", HTMLElement).textContent = words[state];
+  if (state !== "connecting") element("connection-detail", HTMLElement).textContent = why;
+  reconnect.hidden = state === "connecting" || state === "open";
+  channels.update();
+  if (state === "connecting" || told === state + code) return;
+  const lost = told.startsWith("open") ? "lost" : "no connection";
+  told = state + code;
+  if (state === "open") note("", `connected by ${by}`);
+  else if (state === "waiting") note("", `${lost}: ${detail}; trying again`, "warn");
+  else note("", `closed: ${detail}`, "bad");
 }
 
-/** @param {Connection} connection @param {Message} message @param {number} now */
-function received(connection, message, now) {
+/** @param {PgwsError} error */
+function refused({ code, message, channel }) {
+  if (channel === undefined) {
+    // Of a connection that does not open, its state tells the same.
+    if (connection.state === "open") say(`The token is not renewed: ${message}.`);
+    return;
+  }
+  channels.refused(channel, `${code}: ${message}`);
+  note(channel, `closed: ${code}: ${message}`, "bad");
+}
+
+/** @param {Message} message @param {number} now */
+function received(message, now) {
   const at = wallClock(now);
-  const roundTrip = connection.roundTrip(message, now);
-  const stamp = message.claims?.message_delivered_at;
-  const sinceServer = typeof stamp === "number" ? Math.max(0, at - stamp * 1000) : null;
-  channels.count(connection);
+  const roundTrip = connection.roundTrip(message, claims.claims.sub, now);
+  const since = Math.max(0, at - stamp(message));
+  channels.count(message.channel);
   stream.add({
     kind: "message",
-    view: connection.channel,
-    channel: message.channel || connection.label,
+    channel: message.channel,
     text: message.text,
     at,
     message,
-    took: roundTrip ?? sinceServer,
+    took: roundTrip ?? (Number.isNaN(since) ? null : since),
     own: roundTrip !== null,
   });
   if (roundTrip !== null) done("send");
@@ -95,11 +134,10 @@ function received(connection, message, now) {
 
 joinForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  const channel = joinChannel.value;
-  const problem = unaddressable(channel);
-  if (problem) return say(problem);
+  const names = joinChannel.value === "" ? named(claims.claims) : [joinChannel.value];
+  if (names.length === 0) return say("The token names no channels: write which one to join.");
   joinChannel.value = "";
-  channels.join(channel === "" ? null : channel);
+  for (const name of names) channels.join(name);
   done("join");
 });
 
@@ -107,20 +145,29 @@ sendForm.addEventListener("submit", async (event) => {
   event.preventDefault();
   const words = text.value;
   if (words === "") return say("Write a message first.");
+  if (channels.target === "") return say("Not sent: no channel is joined.");
   text.value = "";
   text.focus();
   // After a key or a click the browser draws before it hands over what arrives, and the round trip would hold that frame.
   await new Promise((drawn) => setTimeout(drawn));
-  const problem = channels.target ? channels.target.send(words) : "Not sent: no channel is joined.";
-  say(problem);
-  if (problem) text.value ||= words;
+  if (connection.state !== "open") say("Waiting for a connection …");
+  try {
+    say(`Committed after ${duration(await connection.send(channels.target, words))}.`);
+  } catch (error) {
+    const { code, message } = /** @type {PgwsError} */ (error);
+    say(code === "uncertain" ? `Uncertain: ${message}. It may have arrived.` : `Not sent: ${code}: ${message}.`);
+    if (code !== "uncertain") text.value ||= words;
+  }
 });
 
+reconnect.addEventListener("click", () => {
+  if (connection.state === "waiting") return connection.hurry();
+  if (claims.revive()) say("The token had expired: here is one for another hour.");
+  reopen();
+});
 element("clear", HTMLButtonElement).addEventListener("click", () => stream.clear());
 themeButton(element("theme", HTMLButtonElement));
 copyButtons(say);
 
-// The meta channel first, so that it already hears of this window joining.
-await new Events().listen(metaChannel);
 channels.join(FIRST_CHANNEL);
 document.documentElement.dataset.ready = "true";

@@ -1,18 +1,17 @@
 // The stream of messages: all channels or one, the newest KEPT of each, drawn once a frame however many arrive.
 
 import { duration, timeOfDay } from "./clock.js";
-import { exactly } from "./protocol.js";
 
-/** @typedef {import("./protocol.js").Message} Message */
+/** @typedef {import("./message.js").Message} Message */
 
 /**
  * One line of the stream.
  * @typedef {object} Entry
- * @property {"message"|"notice"} kind a notice is the page's own word on a connection
- * @property {?string} view      the connection it belongs to; null: all channels of the token
- * @property {string} channel    shown as a tag
+ * @property {"message"|"notice"} kind a notice is the page's own word
+ * @property {string} channel    that it belongs to; "" for a notice on the connection
  * @property {string} text
  * @property {number} at         ms since 1970
+ * @property {"warn"|"bad"} [tone] of a notice
  * @property {Message} [message] of a message
  * @property {?number} [took]    ms; null when not known
  * @property {boolean} [own]     sent by this window: took is the round trip, else the time since the server's stamp
@@ -88,14 +87,14 @@ export class Stream {
   /** @param {Entry} entry */
   add(entry) {
     this.#view(ALL).push(entry);
-    this.#view(entry.view).push(entry);
+    this.#view(entry.channel).push(entry);
     this.#announce(entry);
     this.#draw();
   }
 
-  /** Shows one connection's entries, or all. @param {?string|undefined} view undefined: all */
-  show(view) {
-    this.#shown = view === undefined ? ALL : view;
+  /** Shows one channel's entries, or all. @param {string|undefined} channel undefined: all */
+  show(channel) {
+    this.#shown = channel === undefined ? ALL : channel;
     this.#restart();
   }
 
@@ -165,6 +164,7 @@ export class Stream {
   /** @param {Entry} entry */
   #notice(entry) {
     const row = clone("notice-row");
+    row.dataset.tone = entry.tone ?? "";
     fill(row, ".channel-tag", entry.channel).style.setProperty("--hue", hue(entry.channel));
     fill(row, ".text", entry.text);
     fill(row, "time", timeOfDay(entry.at));
@@ -177,10 +177,10 @@ export class Stream {
     const row = clone("message-row");
     row.dataset.channel = entry.channel;
     row.dataset.own = String(Boolean(entry.own));
-    row.dataset.raw = String(message.channel === "");
+    row.dataset.raw = String(message.raw);
     fill(row, ".from", sender(message));
     fill(row, ".channel-tag", entry.channel).style.setProperty("--hue", hue(entry.channel));
-    fill(row, ".event", !message.channel ? "raw text" : message.event === "WebsocketMessage" ? "" : message.event);
+    fill(row, ".event", message.raw ? "raw text" : message.event === "WebsocketMessage" ? "" : message.event);
     fill(row, ".text", entry.text);
     fill(row, "time", timeOfDay(entry.at));
     if (typeof entry.took === "number") {
@@ -199,7 +199,7 @@ export class Stream {
   #unfold(details) {
     const message = this.#messages.get(/** @type {Element} */ (details.closest("article")));
     if (!details.open || !message) return;
-    fill(details, "pre", message.channel ? JSON.stringify(exactly(message.raw), null, 2) : message.raw);
+    fill(details, "pre", message.raw ? message.text : JSON.stringify(message.payload, null, 2));
   }
 
   /** Tells a screen reader of the entry, together with those that follow within ANNOUNCE_EVERY. @param {Entry} entry */
@@ -208,7 +208,7 @@ export class Stream {
     if (++this.#unannounced > 1) return;
     setTimeout(() => {
       const { message, channel, text } = this.#announced;
-      const last = `${message ? `${sender(message)} in ` : ""}${channel}: ${text.slice(0, 200)}`;
+      const last = `${message ? `${sender(message)} in ` : ""}${channel || "connection"}: ${text.slice(0, 200)}`;
       this.#announcer.textContent = this.#unannounced === 1 ? last : `${this.#unannounced} new, the last: ${last}`;
       this.#unannounced = 0;
     }, ANNOUNCE_EVERY);
@@ -234,7 +234,7 @@ function sender(message) {
   return typeof message.claims.sub === "string" ? message.claims.sub : "somebody";
 }
 
-/** @param {import("./protocol.js").Claims} claims */
+/** @param {import("./message.js").Claims} claims */
 function claimsLine(claims) {
   return Object.entries(claims)
     .filter(([name]) => name !== "message_delivered_at")
