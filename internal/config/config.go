@@ -102,10 +102,11 @@ func Read(lookup Lookup) (*Config, error) {
 // Unknown returns the variables of an environment (NAME=value) that begin with
 // PGWS_ and are no settings: most likely misspelt.
 func Unknown(environment []string) []string {
+	ofClients := []string{"PGWS_URL", "PGWS_TOKEN"} // pgws sub and pgws pub read these.
 	var unknown []string
 	for _, variable := range environment {
 		name, _, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, "PGWS_") {
+		if !strings.HasPrefix(name, "PGWS_") || slices.Contains(ofClients, name) {
 			continue
 		}
 		if !slices.ContainsFunc(Settings, func(s Setting) bool { return s.Name == name }) {
