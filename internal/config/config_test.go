@@ -237,7 +237,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 
 func TestUnknown(t *testing.T) {
 	t.Parallel()
-	environ := []string{"PGWS_URL=http://x", "PGWS_TOKEN=t", 
+	environ := []string{"PGWS_URL=http://x", "PGWS_TOKEN=t",
 		"PATH=/bin", "PGWS_PORT=1", "PGWS_PROT=1", "pgws_port=1", "PGWS_=1", "XPGWS_X=1", "PGWS_ROOT_PATH=", "PGWS_port=1", "PGWS_A=b=c", "PGWS", "=PGWS_X", "",
 		"PGWS_JWT_SECRET=PGWS_X=1",
 	}

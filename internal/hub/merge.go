@@ -41,17 +41,23 @@ func (s *Session) merge(v *vector) {
 
 // sift moves a place down to where none below it comes before it.
 func sift(heap []place, i int) {
-	for {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(heap); child++ {
-			if heap[child].position < heap[least].position {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		heap[i], heap[least] = heap[least], heap[i]
-		i = least
+	if i >= len(heap) {
+		return
 	}
+	moved := heap[i]
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			break
+		}
+		if other := child + 1; other < len(heap) && heap[other].position < heap[child].position {
+			child = other
+		}
+		if moved.position <= heap[child].position {
+			break
+		}
+		heap[i] = heap[child]
+		i = child
+	}
+	heap[i] = moved
 }
