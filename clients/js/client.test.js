@@ -275,3 +275,39 @@ test("a closed client stays closed", async (t) => {
   assert.deepEqual(told.states.slice(-1), [{ state: "closed", code: 1000, reason: "closed by the page" }]);
   assert.deepEqual([pgws.state, pgws.transport], ["closed", undefined]);
 });
+
+test("frames are parsed as the page likes", async (t) => {
+  const got = [];
+  const parse = (text) => JSON.parse(text, (name, value) => (name === "payload" && typeof value === "string" ? `my ${value}` : value));
+  const { pgws, Sockets } = start(t, { parse });
+  await pgws.subscribe("a", ({ data }) => got.push(data)).ready;
+  Sockets.last.say(message("a", "p-1", "words"));
+  await settle();
+  assert.deepEqual(got, ["my words"]);
+});
+
+test("a channel that was open is told to go on", async (t) => {
+  const resumed = [];
+  const { pgws, Sockets, told, pass } = start(t, { onresume: ({ channel }) => resumed.push(channel) });
+  await pgws.subscribe("a", () => {}).ready;
+  Sockets.last.say(message("a", "p-1", "x"));
+  await settle();
+  Sockets.last.shut(1001);
+  await pass(500);
+  assert.deepEqual(resumed, ["a"]);
+  assert.deepEqual(told.gaps, []);
+});
+
+test("a page may close the client when it hears of an error", async (t) => {
+  let pgws;
+  const answer = ({ id }) => ({ id, op: "error", code: "unauthorized", message: "no" });
+  const started = start(t, { answer, onerror: () => pgws.close() });
+  ({ pgws } = started);
+  await settle();
+  await started.pass(60_000);
+  const { length } = started.Sockets.all;
+  await started.pass(600_000);
+  assert.equal(pgws.state, "closed");
+  assert.equal(started.told.states.at(-1).state, "closed");
+  assert.equal(started.Sockets.all.length, length);
+});

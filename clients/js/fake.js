@@ -34,7 +34,7 @@ export function fakeWebSocket(answer = grant) {
       FakeWebSocket.all.push(this);
       const { opens } = FakeWebSocket;
       if (opens) queueMicrotask(() => this.closed || this.onopen({}));
-      else if (opens === false) queueMicrotask(() => this.shut(1006));
+      else if (opens === false) queueMicrotask(() => this.onerror({}));
     }
 
     send(text) {

@@ -10,8 +10,8 @@ export function connect(url: string | URL, options?: Options): Client;
 
 export interface Options {
   /**
-   * Returns a token. It is called for each connection, and again before a token expires. Without it the server is to take the
-   * token from a cookie.
+   * Returns a token, within 10 seconds. It is called for each connection, and again before a token expires. Without it the
+   * server is to take the token from a cookie.
    */
   token?: () => string | Promise<string>;
   /** "auto", the default, is a websocket, and SSE with POST where websockets are blocked. */
@@ -22,7 +22,11 @@ export interface Options {
   onstate?: (state: State, why: Why) => void;
   /** Is told of each channel of which messages may have been missed. */
   ongap?: (gap: Gap) => void;
-  /** Is told what token() has thrown, and by a PgwsError of a token or a channel that is refused. Default: console.error. */
+  /** Is told of each channel that goes on after a new connection with nothing missed. */
+  onresume?: (channel: { channel: string }) => void;
+  /** Parses each frame; JSON.parse by default, which rounds numbers above 2^53. */
+  parse?: (text: string) => any;
+  /** Is told what token() has thrown, and of a token or channel that is refused by a PgwsError. Default: console.error. */
   onerror?: (error: unknown) => void;
   /** The class of websockets, if it is not the global one. */
   WebSocket?: new (url: string, protocol: string) => any;
@@ -37,9 +41,10 @@ export interface Client {
    */
   subscribe(channel: string, handler: (message: Message) => void, options?: SubscribeOptions): Subscription;
   /**
-   * Sends a message, a string or any JSON value, and returns when PostgreSQL has committed it. While there is no connection it waits
-   * for one, for 30 seconds at most. It is sent once: with the code "uncertain" the caller decides whether to send it again.
-   * The promise rejects with a PgwsError, or a TypeError for what is no JSON.
+   * Sends a message, a string or any JSON value, and returns when PostgreSQL has committed it. The message itself may come
+   * before or after. While there is no connection it waits for one, for 30 seconds at most. It is sent once: with the code
+   * "uncertain" the caller decides whether to send it again. The promise rejects with a PgwsError, or a TypeError for what is
+   * no JSON.
    */
   publish(channel: string, payload: unknown): Promise<Receipt>;
   /** Ends the connection and all subscriptions, for good. */
@@ -63,14 +68,14 @@ export interface Message {
   channel: string;
   /** Where the message stands in the order of all. To be compared for equality alone. */
   position: string;
-  /** The payload of the notification: of a message from a client `{event, channel, payload, claims}`, of others whatever they notified. */
+  /** The notification's payload: `{event, channel, payload, claims}` from a client, from others whatever they notified. */
   payload: any;
   /** What a client sent, as it was sent; of other notifications the payload. */
   data: any;
 }
 
 export interface Receipt {
-  /** When PostgreSQL was given the message, in seconds since 1970; `message.payload.claims.message_delivered_at` is the same number. */
+  /** When PostgreSQL was given the message, in seconds since 1970: the message's `payload.claims.message_delivered_at`. */
   deliveredAt: number;
 }
 
@@ -100,9 +105,8 @@ export class PgwsError extends Error {
 }
 
 /**
- * Of publish, all but "uncertain" say that nothing was sent. The first seven are the server's.
- * "timeout": no connection came in time. "closed": the client was closed before.
- * "uncertain": the message was sent and no answer came; it may have arrived.
+ * The first seven are the server's. "timeout": no connection came in time; nothing was sent. "closed": the client was closed
+ * before; nothing was sent. "uncertain": the message was sent and no answer came; it may have arrived.
  */
 export type Code =
   | "bad_request" | "unauthorized" | "forbidden" | "too_large" | "rate_limited" | "unavailable" | "internal"

@@ -141,6 +141,7 @@ class Client {
       if (steady) attempt = refusals = 0;
       refusals = code === UNAUTHORIZED || code === EXPIRED ? refusals + 1 : 0;
       if (refusals > 1) this.#tell(new PgwsError("unauthorized", reason)); // A fresh token did not help.
+      if (this.#closed.signal.aborted) return; // by the page, which was told
       const delay = hurry || refusals === 1 ? 0 : backoff(attempt);
       this.#pause = new AbortController();
       this.#become("waiting", { code, reason, delay });
@@ -186,7 +187,8 @@ class Client {
 
   /** @param {api.Transport} kind @returns {Session} */
   #start(kind) {
-    const session = kind === "websocket" ? new Socket(this.#WebSocket, this.#url) : new Stream(this.#url);
+    const { parse = JSON.parse } = this.#options;
+    const session = kind === "websocket" ? new Socket(this.#WebSocket, this.#url, parse) : new Stream(this.#url, parse);
     session.receive = (frame) => this.#receive(session, frame);
     return session;
   }
@@ -284,7 +286,8 @@ class Client {
         for (const name of names) {
           session.channels.add(name);
           const channel = this.#channels.get(name);
-          if (channel?.known && !resumed) this.#gap(name);
+          if (channel?.known && resumed) call(this.#options.onresume, { channel: name });
+          else if (channel?.known) this.#gap(name);
           channel?.open();
         }
       });
@@ -480,8 +483,8 @@ class Socket extends Session {
   #opened;
   /** Of an auth without a token: it is answered when the handshake had one. @type {number|undefined} */ #greeting;
 
-  /** @param {any} WebSocket @param {URL} url */
-  constructor(WebSocket, url) {
+  /** @param {any} WebSocket @param {URL} url @param {(text: string) => any} parse */
+  constructor(WebSocket, url, parse) {
     super();
     try {
       this.#socket = new WebSocket(url.href.replace(/^http/, "ws"), PROTOCOL);
@@ -491,11 +494,11 @@ class Socket extends Session {
     }
     this.#opened = new Promise((resolve) => (this.#socket.onopen = resolve));
     this.#socket.onmessage = (/** @type {{data: string}} */ { data }) => {
-      const frame = JSON.parse(data);
+      const frame = parse(data);
       this.hear(frame.op === "ready" ? { ...frame, id: this.#greeting } : frame);
     };
     this.#socket.onclose = (/** @type {{code: number, reason: string}} */ { code, reason }) => this.end(code, reason);
-    this.#socket.onerror = () => {}; // onclose follows.
+    this.#socket.onerror = () => this.end(BROKEN, "the websocket failed"); // In Node 20 no onclose follows.
   }
 
   /** @param {Frame} frame */
@@ -515,6 +518,7 @@ class Socket extends Session {
  */
 class Stream extends Session {
   #url;
+  #parse;
   /** @type {string|undefined} */ #token;
   /** @type {Set<string>} */ #channels = new Set();
   /** Of the last message. @type {string|undefined} */ #position;
@@ -522,9 +526,10 @@ class Stream extends Session {
   #stream = new AbortController();
   #posts = Promise.resolve(); // one after the other, which keeps their order
 
-  /** @param {URL} url */
-  constructor(url) {
+  /** @param {URL} url @param {(text: string) => any} parse */
+  constructor(url, parse) {
     super();
+    this.#parse = parse;
     this.#url = url.href.replace(/^ws/, "http");
   }
 
@@ -564,7 +569,7 @@ class Stream extends Session {
   /** @param {AbortSignal} signal */
   async #open(signal) {
     if (this.#channels.size === 0) {
-      await this.#post({ op: "ping" }); // Whatever the server says, it is there; unless it minds the token.
+      await this.#post({ op: "ping" }); // Whatever the answer is, the server is there; unless it minds the token.
       if (!signal.aborted) this.#answer({ op: "ready" });
       return;
     }
@@ -573,7 +578,7 @@ class Stream extends Session {
     if (this.#position) headers["Last-Event-ID"] = this.#position;
     const response = await this.#fetch([...this.#channels], headers, { signal, cache: "no-store" });
     if (!response.ok) return this.#refused(response.status, await response.text());
-    for await (const frame of framesOf(response)) {
+    for await (const frame of framesOf(response, this.#parse)) {
       if (signal.aborted) return;
       if (frame.op === "close") return this.end(frame.code, frame.reason);
       if (frame.op === "message") this.#position = frame.position;
@@ -634,9 +639,9 @@ class Stream extends Session {
 
 /**
  * The frames in a stream of events, and one with the op "comment" whenever something comes.
- * @param {Response} response @returns {AsyncGenerator<Frame>}
+ * @param {Response} response @param {(text: string) => any} parse @returns {AsyncGenerator<Frame>}
  */
-async function* framesOf(response) {
+async function* framesOf(response, parse) {
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   const decoder = new TextDecoder();
   let rest = "";
@@ -650,7 +655,7 @@ async function* framesOf(response) {
     for (const line of lines) {
       if (line.startsWith("data:")) data += line.slice(5); // It is JSON: where the lines ended does not matter.
       else if (line === "" && data !== "") {
-        yield JSON.parse(data);
+        yield parse(data);
         data = "";
       }
     }

@@ -82,6 +82,8 @@ func (p *post) prepare(asked call) error {
 		return errRate
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(p.w, p.r.Body, int64(s.MaxMessageBytes)))
+	// Time for the answer begins now, if a host's ResponseWriter has any.
+	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errTooLarge
 	} else if err != nil {
