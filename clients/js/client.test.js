@@ -293,6 +293,7 @@ test("a channel that was open is told to go on", async (t) => {
   Sockets.last.say(message("a", "p-1", "x"));
   await settle();
   Sockets.last.shut(1001);
+  await settle();
   await pass(500);
   assert.deepEqual(resumed, ["a"]);
   assert.deepEqual(told.gaps, []);
