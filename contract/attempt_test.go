@@ -26,15 +26,16 @@ const (
 	post
 )
 
-var transports = []transport{
-	{name: "websocket", way: websocket},
-	{name: "websocket, pgws.classic", way: websocket, subprotocol: "pgws.classic"},
-	{name: "websocket, pgws.v1", way: websocket, subprotocol: "pgws.v1", v1: true},
-	{name: "events", way: eventStream},
-	{name: "events, pgws.v1", way: eventStream, v1: true},
-	{name: "POST", way: post},
-	{name: "POST, pgws.v1", way: post, v1: true},
-}
+var (
+	classicSocket = transport{name: "websocket", way: websocket}
+	namedSocket   = transport{name: "websocket, pgws.classic", way: websocket, subprotocol: "pgws.classic"}
+	v1Socket      = transport{name: "websocket, pgws.v1", way: websocket, subprotocol: "pgws.v1", v1: true}
+	plainEvents   = transport{name: "events", way: eventStream}
+	framedEvents  = transport{name: "events, pgws.v1", way: eventStream, v1: true}
+	plainPost     = transport{name: "POST", way: post}
+	framedPost    = transport{name: "POST, pgws.v1", way: post, v1: true}
+	transports    = []transport{classicSocket, namedSocket, v1Socket, plainEvents, framedEvents, plainPost, framedPost}
+)
 
 // An attempt is what a client tries: a way in, and what it brings. The zero channel and address are for attempts that
 // must fail before they matter.

@@ -220,8 +220,8 @@ func TestCompressedByClients(t *testing.T) {
 func TestForbiddenCompression(t *testing.T) {
 	t.Parallel()
 	s, never := start(t, nil), start(t, env{"PGWS_COMPRESS_MIN_BYTES": "0"})
-	bomb := deflated(strings.Repeat("\x00", 300<<20))
-	bombs := strings.Repeat(deflated(strings.Repeat(" ", 1<<19))+flushed, 5)
+	bomb := deflated(strings.Repeat("\x00", 8<<20))
+	bombs := strings.Repeat(deflated(strings.Repeat(" ", 1<<20))+flushed, 500)
 	hello := deflated("hello")
 	const protocol, wrong, tooBig = ws.StatusProtocolError, ws.StatusInvalidFramePayloadData, ws.StatusMessageTooBig
 	for name, tc := range map[string]struct {

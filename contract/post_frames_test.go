@@ -20,15 +20,17 @@ func TestPostedFrames(t *testing.T) {
 		channel              string
 		payload              string // JSON, to the byte
 	}{
-		"a text":             {"/", some, `{"id":1,"op":"publish","channel":"a","payload":"hello"}`, `1`, "a", `"hello"`},
-		"another channel":    {"/", some, `{"id":1,"op":"publish","channel":"b","payload":""}`, `1`, "b", `""`},
-		"without an id":      {"/", some, `{"op":"publish","channel":"a","payload":"hello"}`, ``, "a", `"hello"`},
-		"an id as a string":  {"/", some, `{"id":"a\u0062\"","op":"publish","channel":"a","payload":"hello"}`, `"a\u0062\""`, "a", `"hello"`},
-		"a fine id":          {"/", some, `{"id":-1.50e3,"op":"publish","channel":"a","payload":"hello"}`, `-1.50e3`, "a", `"hello"`},
-		"an object":          {"/", some, `{"op":"publish","channel":"a","payload":{ "b" : [1.10, null] , "a":"<\u00e4>"}}`, ``, "a", `{"b":[1.10,null],"a":"<\u00e4>"}`},
-		"null":               {"/", some, `{"op":"publish","channel":"a","payload":null}`, ``, "a", `null`},
-		"a number":           {"/", some, `{"op":"publish","channel":"a","payload":12345678901234567890}`, ``, "a", `12345678901234567890`},
-		"unknown members":    {"/", some, `{"op":"publish","channel":"a","payload":"hello","more":{"channel":"b"},"echo":false}`, ``, "a", `"hello"`},
+		"a text":            {"/", some, `{"id":1,"op":"publish","channel":"a","payload":"hello"}`, `1`, "a", `"hello"`},
+		"another channel":   {"/", some, `{"id":1,"op":"publish","channel":"b","payload":""}`, `1`, "b", `""`},
+		"without an id":     {"/", some, `{"op":"publish","channel":"a","payload":"hello"}`, ``, "a", `"hello"`},
+		"an id as a string": {"/", some, `{"id":"a\u0062\"","op":"publish","channel":"a","payload":"hello"}`, `"a\u0062\""`, "a", `"hello"`},
+		"a fine id":         {"/", some, `{"id":-1.50e3,"op":"publish","channel":"a","payload":"hello"}`, `-1.50e3`, "a", `"hello"`},
+		"an object": {"/", some, `{"op":"publish","channel":"a","payload":{ "b" : [1.10, null] , "a":"<\u00e4>"}}`,
+			``, "a", `{"b":[1.10,null],"a":"<\u00e4>"}`},
+		"null":     {"/", some, `{"op":"publish","channel":"a","payload":null}`, ``, "a", `null`},
+		"a number": {"/", some, `{"op":"publish","channel":"a","payload":12345678901234567890}`, ``, "a", `12345678901234567890`},
+		"unknown members": {"/", some, `{"op":"publish","channel":"a","payload":"hello","more":{"channel":"b"},"echo":false}`,
+			``, "a", `"hello"`},
 		"spaces":             {"/", some, " {\r\n\"op\":\t\"publish\",\"channel\":\"a\",\"payload\":\"hello\"}\n", ``, "a", `"hello"`},
 		"the path's channel": {"/b", some, `{"op":"publish","payload":"hello"}`, ``, "b", `"hello"`},
 		"the path's again":   {"/b", some, `{"op":"publish","channel":"b","payload":"hello"}`, ``, "b", `"hello"`},
@@ -69,7 +71,7 @@ func TestPostedFrames(t *testing.T) {
 }
 
 // A frame that is none, or asks for what cannot be posted, is answered by an error with the id that could be read.
-func TestPostedFramesRefused(t *testing.T) {
+func TestPostedFramesRefused(t *testing.T) { //nolint:tparallel // The subtests have nothing to wait for.
 	t.Parallel()
 	s := start(t, env{"PGWS_MAX_MESSAGE_BYTES": "10000"})
 	heard := s.listen(t)

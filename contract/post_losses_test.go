@@ -114,7 +114,7 @@ func TestPostUncertain(t *testing.T) {
 	watcher := s.dial(t, "/chat/"+token(`{"mode":"r"}`))
 	s.ask(t, posting("/chat", anybody, "before")).receipt()
 	network.silence()
-	frame := attempt{transport: transports[6], channel: "chat", address: "/chat"}
+	frame := attempt{transport: framedPost, channel: "chat", address: "/chat"}
 	byHeader(&frame, token(anybody))
 	plain, framed := s.send(t, posting("/chat", anybody, "plain")), s.send(t, frame.request())
 	plain.read().expectRefusal(http.StatusGatewayTimeout)
@@ -140,7 +140,7 @@ func TestPostWhileStopping(t *testing.T) {
 	heard := s.listen(t)
 	s.ask(t, posting("/chat", anybody, "before")).receipt()
 	heard.receive()
-	network.slow(300)
+	network.slow(200)
 	last := s.send(t, posting("/chat", anybody, "last"))
 	eventually(t, "it is under way", func() bool {
 		_, _, figures := (&server{addr: s.admin}).get(t, "/metrics")

@@ -44,10 +44,10 @@ func (a *answer) receipt() (got receipt) {
 	return got
 }
 
-// expectRefusal wants an answer in plain text that says no.
-func (a *answer) expectRefusal(status int) {
+// expectRefusal wants an answer in plain text that says no, and why.
+func (a *answer) expectRefusal(status int) (body string) {
 	a.t.Helper()
-	body := a.text()
+	body = a.text()
 	kind := a.header.Get("Content-Type")
 	if a.status != status || !strings.HasPrefix(body, "Error: ") || !strings.HasPrefix(kind, "text/plain") {
 		a.t.Errorf("answered %d %q %q, want %d", a.status, kind, body, status)
@@ -56,6 +56,7 @@ func (a *answer) expectRefusal(status int) {
 	if after := a.header.Get("Retry-After"); (after == "1") != later {
 		a.t.Errorf("%d with Retry-After: %q", status, after)
 	}
+	return body
 }
 
 // arrived returns the notification that has come already, without waiting for another.
@@ -115,6 +116,31 @@ func TestPostForSeveralChannels(t *testing.T) {
 		if diff := cmp.Diff(receipt{want, last}, got); diff != "" {
 			t.Errorf("%s: receipt (-want +got):\n%s", target, diff)
 		}
+	}
+}
+
+// So it is for a message to many channels that no single transaction could carry.
+func TestPostForManyChannels(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	heard := s.listen(t)
+	names := numbered("channel", 500)
+	text := strings.Repeat("x", 500)
+	got := s.ask(t, posting("/", `{"mode":"w","channels":`+list(names)+`}`, text)).receipt()
+	stamps, channels := map[json.Number]bool{}, map[string]bool{}
+	for range names { // Transactions may overtake one another.
+		m := parseMessage(t, heard.arrived())
+		if m.Payload != text {
+			t.Fatalf("PostgreSQL was sent %.100q", m.Payload)
+		}
+		stamps[m.Claims["message_delivered_at"].(json.Number)] = true
+		channels[m.Channel] = true
+	}
+	if len(stamps) != len(names) || len(channels) != len(names) || !stamps[got.DeliveredAt] {
+		t.Errorf("%d channels with %d stamps, the receipt's among them: %v", len(channels), len(stamps), stamps[got.DeliveredAt])
+	}
+	if diff := cmp.Diff(names, got.Channels); diff != "" {
+		t.Errorf("channels of the receipt (-want +got):\n%s", diff)
 	}
 }
 
@@ -179,30 +205,34 @@ func TestPostRefused(t *testing.T) {
 		return strings.Repeat("x", 7999-len(c.receive()))
 	}
 	for name, tc := range map[string]struct {
-		server *server
-		r      request
-		status int
+		server  *server
+		r       request
+		status  int
+		notUTF8 bool
 	}{
-		"101 of 100 bytes":     {s, withBody(post, strings.Repeat("x", 101)), 413},
-		"101 bytes in chunks":  {s, withBody(chunked, "65\r\n"+strings.Repeat("x", 101)+"\r\n0\r\n\r\n"), 413},
-		"chunks without end":   {s, withBody(chunked, strings.Repeat("1\r\nx\r\n", 101)), 413},
-		"the start of a GB":    {s, withBody(post.with("Content-Length", "1000000000"), strings.Repeat("x", 101)), 413},
-		"too much for NOTIFY":  {large, withBody(post, atMost(large, "chat")+"x"), 413},
-		"more than 1 MiB":      {large, withBody(post, strings.Repeat("x", 1<<20+1)), 413},
-		"not UTF-8":            {s, withBody(post, "\xff"), 400},
-		"half a character":     {s, withBody(post, "a\xc3"), 400},
-		"a surrogate":          {s, withBody(post, "\xed\xa0\x80"), 400},
-		"a chunk that is none": {s, withBody(chunked, "x\r\n"), 400},
-		"mode r":               {s, posting("/chat", `{"mode":"r"}`, "hello"), 403},
+		"101 of 100 bytes":     {s, withBody(post, strings.Repeat("x", 101)), 413, false},
+		"101 bytes in chunks":  {s, withBody(chunked, "65\r\n"+strings.Repeat("x", 101)+"\r\n0\r\n\r\n"), 413, false},
+		"chunks without end":   {s, withBody(chunked, strings.Repeat("1\r\nx\r\n", 101)), 413, false},
+		"the start of a GB":    {s, withBody(post.with("Content-Length", "1000000000"), strings.Repeat("x", 101)), 413, false},
+		"too much for NOTIFY":  {large, withBody(post, atMost(large, "chat")+"x"), 413, false},
+		"more than 1 MiB":      {large, withBody(post, strings.Repeat("x", 1<<20+1)), 413, false},
+		"not UTF-8":            {s, withBody(post, "\xff"), 400, true},
+		"half a character":     {s, withBody(post, "a\xc3"), 400, true},
+		"a surrogate":          {s, withBody(post, "\xed\xa0\x80"), 400, true},
+		"a chunk that is none": {s, withBody(chunked, "x\r\n"), 400, false},
+		"mode r":               {s, posting("/chat", `{"mode":"r"}`, "hello"), 403, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			heard := tc.server.listen(t)
-			tc.server.ask(t, tc.r).expectRefusal(tc.status)
+			body := tc.server.ask(t, tc.r).expectRefusal(tc.status)
+			if isText := strings.Contains(body, "UTF-8"); isText != tc.notUTF8 {
+				t.Errorf("the reason is %q", body)
+			}
 			mark := posting("/mark", anybody, name)
 			tc.server.ask(t, mark).receipt()
 			for m := parseMessage(t, heard.receive()); m.Payload != name; m = parseMessage(t, heard.receive()) {
-				if m.Channel != "mark" {
+				if m.Channel == "chat" {
 					t.Errorf("PostgreSQL was sent %+v", m)
 				}
 			}
@@ -227,7 +257,7 @@ func TestPostRefused(t *testing.T) {
 		}
 		s.ask(t, posting("/mark", anybody, "the end")).receipt()
 		for m := parseMessage(t, heard.receive()); m.Payload != "the end"; m = parseMessage(t, heard.receive()) {
-			if m.Channel != "mark" {
+			if m.Channel == "chat" {
 				t.Errorf("PostgreSQL was sent %+v", m)
 			}
 		}
@@ -242,7 +272,9 @@ func TestPostExpectsContinue(t *testing.T) {
 		claims string
 		status int
 	}{
-		"good": {anybody, http.StatusContinue}, "expired": {`{"mode":"w","exp":1}`, http.StatusUnauthorized}, "mode r": {`{"mode":"r"}`, http.StatusForbidden},
+		"good":    {anybody, http.StatusContinue},
+		"expired": {`{"mode":"w","exp":1}`, http.StatusUnauthorized},
+		"mode r":  {`{"mode":"r"}`, http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,7 +292,7 @@ func TestPostExpectsContinue(t *testing.T) {
 	}
 }
 
-// Many requests may come by one connection, refused ones among them.
+// Many requests may come by one connection, refused ones among them, and an event stream at the end.
 func TestPostKeepsAlive(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -293,6 +325,11 @@ func TestPostKeepsAlive(t *testing.T) {
 			}
 		}
 	}
+	_, err = conn.Write(bearing("/chat", `{"mode":"r"}`).with("Accept", "text/event-stream").bytes(s.addr))
+	check(t, err)
+	st := beginStream(readAnswer(t, conn, in, http.MethodGet))
+	s.notify(t, `{"channel":"chat"}`)
+	st.expect(`{"channel":"chat"}`)
 }
 
 // What is no POST reaches the files and the pages as ever, and they answer nothing else.

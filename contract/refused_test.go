@@ -3,6 +3,7 @@ package contract_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,10 +109,8 @@ func (a attempt) refusedFrame(t *testing.T, body string, status int) (text strin
 	if strings.HasPrefix(text, "Error:") {
 		t.Errorf("the message is %q", text)
 	}
-	for _, whole := range []string{"Token expired", "Missing mode", "No allowed channels"} {
-		if text == whole {
-			return text
-		}
+	if slices.Contains([]string{"Token expired", "Missing mode", "No allowed channels"}, text) {
+		return text
 	}
 	return "Error: " + text
 }

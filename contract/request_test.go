@@ -49,7 +49,6 @@ func (r request) bytes(host string) []byte {
 type answer struct {
 	t      *testing.T
 	status int
-	proto  string
 	header http.Header
 	body   io.Reader // to the end of the answer; of a websocket, nothing
 	conn   net.Conn
@@ -92,9 +91,10 @@ func (s *sent) read() *answer {
 
 func readAnswer(t *testing.T, conn net.Conn, in *bufio.Reader, method string) *answer {
 	t.Helper()
+	//nolint:bodyclose // It ends with the connection, which is closed.
 	response, err := http.ReadResponse(in, &http.Request{Method: cmp.Or(method, http.MethodGet)})
 	check(t, err)
-	a := &answer{t: t, status: response.StatusCode, proto: response.Proto, header: response.Header, body: response.Body, conn: conn, in: in}
+	a := &answer{t: t, status: response.StatusCode, header: response.Header, body: response.Body, conn: conn, in: in}
 	var head strings.Builder
 	check(t, response.Header.Write(&head))
 	a.noToken(head.String())

@@ -119,7 +119,7 @@ func TestEveryRefusal(t *testing.T) {
 			refused{forbidden, "No allowed channels", false},
 			func(tr transport, src source) bool { return src.namesChannel() || tr.way == post && tr.v1 }},
 		"no channel at all": {func(string) string { return token(anybody) }, refused{forbidden, "No allowed channels", false},
-			func(tr transport, src source) bool { return !src.namesChannel() && !(tr.v1 && tr.way != eventStream) }},
+			func(tr transport, src source) bool { return !src.namesChannel() && (!tr.v1 || tr.way == eventStream) }},
 	}
 	everywhere(t, func(t *testing.T, tr transport, src source, channel string) {
 		for name, tc := range cases {
@@ -203,6 +203,7 @@ func TestWrongAddresses(t *testing.T) {
 		"a bearer alone": {"/chat", opens, func(a *attempt) { a.subprotocol, a.v1 = "", false; bySubprotocol(a, good) }, bad},
 		"a bearer beside a stranger": {"/chat", opens,
 			func(a *attempt) { a.subprotocol, a.v1 = "", false; a.bearers = []string{"mqtt", "pgws.bearer." + good} }, bad},
+		"a channel not in UTF-8": {"/%ff/" + token(anybody), always, func(*attempt) {}, bad},
 		"a bad origin": {"/chat/" + good, always, func(a *attempt) { a.add("Origin", "https://evil.example.com") },
 			refused{http.StatusForbidden, "Error: this origin is not allowed", true}},
 	} {
@@ -263,7 +264,7 @@ func TestTokenThatNeverComes(t *testing.T) {
 	for _, address := range []string{"/", "/chat"} {
 		t.Run(address, func(t *testing.T) {
 			t.Parallel()
-			a := attempt{transport: transports[2], address: address}
+			a := attempt{transport: v1Socket, address: address}
 			if reason := a.upgraded(t, s).expectClose(3008); reason == "" {
 				t.Error("closed without a reason")
 			}
@@ -352,7 +353,8 @@ func TestSubprotocols(t *testing.T) {
 				a.add("Sec-WebSocket-Protocol", offer)
 			}
 			got := s.ask(t, a.request())
-			if selected := got.header["Sec-Websocket-Protocol"]; got.status != 101 || strings.Join(selected, ",") != tc.want || len(selected) > 1 {
+			selected := strings.Join(got.header["Sec-Websocket-Protocol"], ", ")
+			if got.status != http.StatusSwitchingProtocols || selected != tc.want {
 				t.Errorf("answered %d with the subprotocol %q, want %q", got.status, selected, tc.want)
 			}
 			c := newClient(t, got.conn, got.in)

@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -202,7 +203,35 @@ func TestV1Pipelining(t *testing.T) {
 	}
 }
 
-// What a text of any length is cut to in an error is its server's matter; that a token is not in it is not.
+// Who asks and asks and reads no answer is too slow.
+func TestV1AsksWithoutReading(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	c, _ := s.speak(t, "/", token(anybody))
+	other, _ := s.speak(t, "/", token(anybody))
+	many := bytes.Repeat(frame(fin|opText, `{"id":"0123456789012345678901234567890123456789012345678901234567890123","op":"ping"}`), 1000)
+	for { // until the server does not read any more, or has dropped it
+		if _, err := c.conn.Write(many); err != nil {
+			break
+		}
+	}
+	other.expectQuiet()
+	s.awaitLog(t, "too slow")
+	for {
+		f, err := ws.ReadFrame(c.in)
+		if err != nil {
+			break // What was sent after the close may have reset the connection.
+		}
+		if f.Header.OpCode == ws.OpClose {
+			if code, _ := ws.ParseCloseFrameData(f.Payload); code != 1013 {
+				t.Errorf("closed with %d", code)
+			}
+			break
+		}
+	}
+}
+
+// No error shows a token, whatever is wrong with its request.
 func TestV1ErrorsShowNoToken(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

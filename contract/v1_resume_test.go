@@ -109,18 +109,19 @@ func TestV1NotResumed(t *testing.T) {
 	s := start(t, env{"PGWS_HISTORY_BYTES": "1KiB"})
 	twin := start(t, env{"PGWS_DB_URI": s.uri})
 	none := start(t, env{"PGWS_DB_URI": s.uri, "PGWS_HISTORY_BYTES": "0"})
-	begin := map[*server]string{}
+	begin, watchers := map[*server]string{}, map[*server]*v1Client{}
 	for _, server := range []*server{s, twin, none} {
-		_, ready := server.speak(t, "/", token(anybody))
-		begin[server] = ready.Position
+		c, ready := server.speak(t, "/a", token(anybody))
+		begin[server], watchers[server] = ready.Position, c
 	}
-	watcher, _ := none.speak(t, "/a", token(anybody))
 	payload := `{"channel":"a","text":"` + strings.Repeat("x", 400) + `"}`
 	const count = 20
 	var positions []string
 	for range count {
 		s.notify(t, payload)
-		positions = append(positions, watcher.expectNotification("a", payload))
+		watchers[s].expectNotification("a", payload)
+		watchers[twin].expectNotification("a", payload)
+		positions = append(positions, watchers[none].expectNotification("a", payload))
 	}
 	var clients []*v1Client
 	for name, tc := range map[string]struct {

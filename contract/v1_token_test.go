@@ -145,12 +145,12 @@ func TestV1Deadlines(t *testing.T) {
 			t.Errorf("%.1f seconds before its end it is told of %d", left, f.In)
 		}
 	}
-	for _, c := range []*v1Client{silent, chatty, halfway} {
-		c.expectTurnedAway(3008)
-	}
+	silent.expectTurnedAway(3008)
 	if waited := time.Since(began); waited < 5*time.Second {
 		t.Errorf("who brings no token is waited for for %v", waited)
 	}
+	chatty.expectTurnedAway(3008)
+	halfway.expectTurnedAway(3008)
 	for _, c := range []*client{mortal.client, late.client, classic} {
 		if reason := c.expectClose(3001); reason != "JWT expired" {
 			t.Errorf("the reason is %q", reason)

@@ -52,6 +52,9 @@ func (c *v1Client) expectAnswered(id, payload string) {
 	got := map[string]string{}
 	for range 2 {
 		f := c.hear()
+		if f.Op == "error" {
+			c.t.Fatalf("%s is answered %+v", f.ID, f)
+		}
 		if f.Op == "message" {
 			got["message"] = parseMessage(c.t, string(f.Payload)).Payload
 		} else {
@@ -83,6 +86,7 @@ func TestV1DatabaseSilent(t *testing.T) {
 	text, taken := c.request(publishing("a", "taken"))
 	c.send(text)
 	crowd, filling := s.dial(t, "/crowd/"+token(`{"mode":"w"}`)), strings.Repeat("x", 7000)
+	ofCrowd := s.dial(t, "/crowd/"+token(`{"mode":"r"}`))
 	crowd.send(numbered(filling, 30)...)
 	eventually(t, "the queue is full", func() bool { _, body := s.ready(t); return strings.Contains(body, "queue") })
 	answer := c.ask(publishing("a", filling))
@@ -102,6 +106,8 @@ func TestV1DatabaseSilent(t *testing.T) {
 		v.expectGap("a")
 		v.expectSaid("taken")
 	}
+	ofCrowd.expectPayloads(numbered(filling, 30)) // The queue has room again.
+	s.awaitReady(t, true)
 	c.send(`{"id":"last","op":"publish","channel":"a","payload":"after"}`)
 	c.expectAnswered("last", "after")
 	watcher.expectSaid("after")

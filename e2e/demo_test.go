@@ -56,6 +56,28 @@ func TestDemo(t *testing.T) {
 	d.wantNothingLeft(t)
 }
 
+// A page whose network breaks comes back by itself, and misses nothing.
+func TestDemoResumes(t *testing.T) {
+	t.Parallel()
+	d := startDev(t)
+	n := startNetwork(t, d.page)
+	p := browsertest.OpenDemo(t, n.page())
+	p.Send("before")
+	p.WaitNewest("before")
+
+	n.lead("")
+	n.cut()
+	p.WaitState("chat", "waiting")
+	p.Wait(`document.querySelector("#messages").textContent.includes("lost: 1006 ")`)
+	execute(t, d.psql, browsertest.Eval[string](p, `document.querySelector("#sql").textContent`))
+	p.Wait(`document.querySelector("#connection-detail").textContent === "the server does not answer"`)
+	n.lead(d.page)
+	p.WaitState("chat", "open")
+	p.WaitNewest("hello from SQL")
+	p.Wait(`document.querySelector("#messages").textContent.includes("resumed, nothing was missed")`)
+	p.Picture("demo-resumed")
+}
+
 // event is true once the page shows that the server tells of a connection by somebody.
 func event(sub string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll('#events [data-event="ConnectionOpen"]')].some((e) =>
