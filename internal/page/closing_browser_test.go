@@ -25,7 +25,7 @@ func TestReconnecting(t *testing.T) {
 	p.Wait(`document.querySelector("#connection").dataset.code === "1006"`) // It has tried again.
 	p.Wait(`document.querySelector("#connection-state").textContent.startsWith("Trying again in ")`)
 	p.Want(`!document.querySelector("#reconnect").hidden`)
-	p.Wait(`document.querySelector("#announcer").textContent.includes("connection: no connection: 1006")`)
+	p.Wait(`document.querySelector("#announcer").textContent.includes("no connection: 1006")`)
 	r.deaf.Store(false)
 	browsertest.Eval[bool](p, reconnect)
 	p.WaitState("chat", "open")

@@ -29,6 +29,7 @@ func TestDemoAnswers(t *testing.T) {
 		"a name that begins locally":  {"GET", "127.0.0.1.evil.example", "/", 403, "text/plain; charset=utf-8", ""},
 		"no host":                     {"GET", "", "/", 403, "text/plain; charset=utf-8", ""},
 		"a script":                    {"GET", "localhost", "/.pgws/main.js", 200, "text/javascript; charset=utf-8", ""},
+		"the client that npm has":     {"GET", "localhost", "/.pgws/pgws.js", 200, "text/javascript; charset=utf-8", ""},
 		"the style":                   {"GET", "localhost", "/.pgws/page.css", 200, "text/css; charset=utf-8", ""},
 		"the icon":                    {"HEAD", "localhost", "/.pgws/icon.svg", 200, "image/svg+xml", ""},
 		"the template is no asset":    {"GET", "localhost", "/.pgws/index.html", 404, "text/plain; charset=utf-8", ""},

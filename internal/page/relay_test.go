@@ -132,6 +132,7 @@ func (r *relay) answer(s *session, request *protocol.Request) {
 			resumed := !r.forgets.Load()
 			answer.Resumed = &resumed
 		}
+		answer.Channels = &request.Channels
 		answer.Position = strconv.FormatInt(r.count.Load(), 10)
 		s.open(request.Channels, answer)
 		return

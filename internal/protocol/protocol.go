@@ -8,7 +8,7 @@ const (
 	V1      = "pgws.v1"
 	Classic = "pgws.classic"
 	// BearerPrefix comes before a token. The server never selects such a one.
-	BearerPrefix = "pgws.bearer."
+	BearerPrefix = "pgws.bearer." //nolint:gosec // It is no secret, but comes before one.
 )
 
 // The names in a query. Both are for event streams, the first for publishing too.

@@ -215,7 +215,7 @@ func (c *conn) receive(text []byte) error {
 		return errNotText
 	}
 	c.server.Observer.MessageReceived()
-	if c.hold() != nil {
+	if !c.hold() {
 		return nil
 	}
 	err := c.publish(c.context(), hub.Message{

@@ -77,6 +77,9 @@ func (s *Server) cookie(r *http.Request) string {
 
 // listed returns the members of a header that is a list (RFC 9110, section 5.6.1).
 func listed(r *http.Request, name string) []string {
+	if len(r.Header.Values(name)) == 0 {
+		return nil
+	}
 	members := strings.Split(strings.Join(r.Header.Values(name), ","), ",")
 	for i := range members {
 		members[i] = strings.TrimSpace(members[i])

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pgws/internal/auth"
 	"pgws/internal/hub"
@@ -32,6 +34,7 @@ var (
 	errNoReceiving = forbidden("mode", "the token's mode does not receive")
 	errNoSending   = forbidden("mode", "the token's mode does not send")
 	errTooMany     = badRequest("too_many_channels", fmt.Sprintf("more than %d channels", protocol.MaxChannels))
+	errNameText    = badRequest("bad_channel", "a channel is not UTF-8")
 	errBothNamed   = badRequest("ambiguous", "channels in the path and in the query")
 )
 
@@ -127,6 +130,9 @@ func (s *Server) authorizeEvents(r *http.Request, asked call) (*auth.Grant, erro
 			return nil, errTooMany
 		}
 		for _, name := range named {
+			if !utf8.ValidString(name) {
+				return nil, errNameText
+			}
 			if !grant.Allows(name) {
 				return nil, auth.ErrNoChannels
 			}
@@ -138,7 +144,7 @@ func (s *Server) authorizeEvents(r *http.Request, asked call) (*auth.Grant, erro
 
 // welcome is the beginning of an event stream.
 func (c *conn) welcome(head []byte, at hub.Position, returning, resumed bool) []byte {
-	b := append(head, retry...)
+	b := slices.Concat(head, []byte(retry))
 	grant := c.grant.Load()
 	ready := protocol.Answer{Op: protocol.OpReady}
 	describe(&ready, grant, grant.Channels, at)

@@ -104,7 +104,7 @@ func TestExpiring(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := bubbleRig(t, nil).servePipes(t)
 				start := time.Now()
-				p := r.speak(t, "", lasting(test.ttl))
+				p := r.speak(t, lasting(test.ttl))
 				p.expectAt(t, start, test.notice, fmt.Sprintf(`{"op":"expiring","in":%d}`, test.in))
 				if reason := p.expectClose(t, protocol.CloseExpired); reason != "JWT expired" {
 					t.Errorf("reason %q", reason)
@@ -134,7 +134,7 @@ func TestRenewal(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := bubbleRig(t, nil).servePipes(t)
 				start := time.Now()
-				p := r.speak(t, "", lasting(first))
+				p := r.speak(t, lasting(first))
 				<-time.After(renewed)
 				p.renew(t, r, test.next)
 				if test.next == 0 {
@@ -172,7 +172,7 @@ func TestRenewalAtEachNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := bubbleRig(t, nil).servePipes(t)
 		start := time.Now()
-		p := r.speak(t, "", lasting(time.Minute))
+		p := r.speak(t, lasting(time.Minute))
 		for i := range 120 {
 			p.expectAt(t, start, time.Duration(i+1)*30*time.Second, `{"op":"expiring","in":30}`)
 			p.renew(t, r, time.Minute)
@@ -186,7 +186,7 @@ func TestStaleAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := bubbleRig(t, nil).servePipes(t)
 		start := time.Now()
-		p := r.speak(t, "", lasting(time.Minute))
+		p := r.speak(t, lasting(time.Minute))
 		late := r.upgrade(t, "/a", askV1)
 		synctest.Wait()
 		var stale []func()
@@ -212,7 +212,7 @@ func TestFarExpiry(t *testing.T) {
 		r := bubbleRig(t, nil).servePipes(t)
 		<-time.After(time.Hour) // The keeper counts from its start.
 		for _, exp := range []float64{4102444800, 1e10, 253402300798, 1e18} {
-			r.speak(t, "", map[string]any{"mode": "rw", "exp": exp}).expectNothing(t)
+			r.speak(t, map[string]any{"mode": "rw", "exp": exp}).expectNothing(t)
 		}
 		now := r.keeper.now()
 		for _, c := range r.keeper.all() {

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
-
 	"github.com/google/go-cmp/cmp"
+
 	"pgws/internal/auth"
 )
 

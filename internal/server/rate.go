@@ -17,16 +17,9 @@ func (s *Server) newLimiter() *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(s.MessageRate), s.MessageRate)
 }
 
-// hold makes a client wait that says more than it may and cannot be told so. The
-// error is that of a connection that closes.
-func (c *conn) hold() error {
-	if c.limiter == nil || c.limiter.Allow() {
-		return nil
-	}
-	c.waiting.Store(true)
-	defer c.waited()
-	return c.limiter.Wait(c.context())
-}
+// hold makes a client wait that says more than it may and cannot be told so. It reports
+// false when the connection closes meanwhile.
+func (c *conn) hold() bool { return c.allow() || c.limiter.Wait(c.context()) == nil }
 
 // allow reports whether a client may go on.
 func (c *conn) allow() bool { return c.limiter == nil || c.limiter.Allow() }

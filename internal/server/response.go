@@ -51,10 +51,20 @@ func newResponse(w http.ResponseWriter, r *http.Request) (*response, error) {
 func (c *response) Read([]byte) (int, error) {
 	select {
 	case <-c.gone:
+		c.mu.Lock()
+		stalled := c.stalled()
+		c.mu.Unlock()
+		if stalled { // A write fails, which ends it and says why.
+			<-c.ended
+		}
 	case <-c.ended:
 	}
 	return 0, net.ErrClosed
 }
+
+// stalled reports whether a write lasts, or has lasted, too long. It is called with the
+// lock held.
+func (c *response) stalled() bool { return !c.deadline.IsZero() && !time.Now().Before(c.deadline) }
 
 // Write writes and flushes.
 func (c *response) Write(p []byte) (int, error) {
@@ -67,7 +77,7 @@ func (c *response) Write(p []byte) (int, error) {
 	if err == nil {
 		err = c.control.Flush()
 	}
-	if err != nil && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	if err != nil && c.stalled() {
 		err = os.ErrDeadlineExceeded // HTTP/2 says only that the stream is closed.
 	}
 	return n, err

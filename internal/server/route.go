@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"pgws/internal/auth"
 )
@@ -16,7 +17,10 @@ const (
 	patternNone   = "/"
 )
 
-var errBadEscape = errors.New("bad percent-encoding in the path")
+var (
+	errBadEscape = errors.New("bad percent-encoding in the path")
+	errPathText  = errors.New("the path is not UTF-8")
+)
 
 // elements are what counts of a path: the first two, decoded.
 // Further ones are ignored.
@@ -45,13 +49,16 @@ func readPath(u *url.URL) (p elements, err error) {
 	if p.second, err = url.PathUnescape(second); err != nil {
 		return p, errBadEscape
 	}
+	if !utf8.ValidString(p.first) { // Nothing could come for such a channel.
+		return p, errPathText
+	}
 	return p, nil
 }
 
 // A call is what a request asks for.
 type call struct {
 	pattern string
-	channel string // that the address names, or empty
+	channel string // that the address names, or empty; a part of the path
 	token   string // or empty
 }
 
@@ -90,7 +97,5 @@ func (s *Server) route(p elements, elsewhere string, late bool) (call, error) {
 	default:
 		c.token = p.first
 	}
-	// Copies: the whole path must not live as long as the session.
-	c.channel = strings.Clone(c.channel)
 	return c, nil
 }

@@ -19,7 +19,12 @@ import (
 // serveAll lets the rig answer the requests of every transport on a socket.
 func (r *rig) serveAll(t testing.TB) *rig {
 	t.Helper()
-	r.http = httptest.NewServer(r.Handler(http.NotFoundHandler()))
+	return r.serveWith(t, r.Handler(http.NotFoundHandler()))
+}
+
+func (r *rig) serveWith(t testing.TB, handler http.Handler) *rig {
+	t.Helper()
+	r.http = httptest.NewServer(handler)
 	t.Cleanup(r.http.Close)
 	return r
 }
@@ -57,22 +62,25 @@ func (r *rig) connect(t testing.TB) *peer {
 	return &peer{Conn: conn, in: bufio.NewReader(conn)}
 }
 
-// ask sends a request and reads the head of the answer.
-func (p *peer) ask(t testing.TB, request string) *http.Response {
+// ask sends a request, unless that is empty, and reads the head of the answer.
+func (p *peer) ask(t testing.TB, request string) result {
 	t.Helper()
-	if _, err := io.WriteString(p, request); err != nil {
+	if _, err := io.WriteString(p, request); request != "" && err != nil {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(request, " ")
-	response, err := http.ReadResponse(p.in, &http.Request{Method: method})
+	response, err := http.ReadResponse(p.in, &http.Request{Method: method}) //nolint:bodyclose // It ends with the connection.
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response
+	return result{response}
 }
 
+// A result ends with its connection at the latest.
+type result struct{ *http.Response }
+
 // body reads the rest of an answer.
-func body(t testing.TB, response *http.Response) string {
+func body(t testing.TB, response result) string {
 	t.Helper()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -93,10 +101,10 @@ func (r *rig) upgrade(t testing.TB, path, headers string) *peer {
 	return p
 }
 
-// speak opens a websocket of pgws.v1 for a token with some claims, in the path.
-func (r *rig) speak(t testing.TB, channel string, claims map[string]any) *peer {
+// speak opens a websocket of pgws.v1 for a token with some claims, and no channel.
+func (r *rig) speak(t testing.TB, claims map[string]any) *peer {
 	t.Helper()
-	p := r.upgrade(t, channel+"/"+r.token(t, claims), askV1)
+	p := r.upgrade(t, "/"+r.token(t, claims), askV1)
 	if ready := p.hear(t); !strings.HasPrefix(ready, `{"op":"ready"`) {
 		t.Fatalf("got %s", ready)
 	}
@@ -111,7 +119,7 @@ func (p *peer) say(t testing.TB, texts ...string) {
 		b = append(b, masked(true, ws.OpText, text)...)
 	}
 	if _, err := p.Write(b); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 }
 

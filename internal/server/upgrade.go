@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -101,20 +102,11 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, subprotocol str
 		s.refuse(w, r, asked.pattern, errUnavailable)
 		return
 	}
-	header := make(http.Header)
-	if subprotocol != "" {
-		header.Set("Sec-WebSocket-Protocol", subprotocol)
-	}
-	compressed := false
-	if s.CompressMinBytes > 0 {
-		var agreed string
-		if agreed, compressed = deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions")); compressed {
-			header.Set("Sec-WebSocket-Extensions", agreed)
-		}
-	}
+	header, compressed := s.agree(r, subprotocol)
 	d := &s.dialects.classic
 	if subprotocol == protocol.V1 {
 		d = &s.dialects.v1
+		asked.channel = strings.Clone(asked.channel) // The whole path must not live as long as the session.
 	}
 	c := s.newConn(d, grant, compressed)
 	if grant == nil {
@@ -123,7 +115,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, subprotocol str
 	// The channels are opened first: who has the answer misses nothing.
 	var channels []string
 	if grant != nil {
-		channels = c.openFirst(asked.channel, &protocol.Answer{Op: protocol.OpReady})
+		channels = c.openFirst(asked.channel, nil)
 	}
 	netConn, buffered, _, err := ws.HTTPUpgrader{Timeout: closeWait, Header: header}.Upgrade(r, w)
 	if err != nil {
@@ -153,9 +145,29 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, subprotocol str
 	})
 }
 
+// agree returns what the answer to a handshake says of what a client offers, nil for
+// nothing, and whether messages may be compressed.
+func (s *Server) agree(r *http.Request, subprotocol string) (header http.Header, compressed bool) {
+	agreed := ""
+	if s.CompressMinBytes > 0 {
+		agreed, compressed = deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions"))
+	}
+	if subprotocol == "" && !compressed {
+		return nil, false
+	}
+	header = make(http.Header)
+	if subprotocol != "" {
+		header.Set("Sec-WebSocket-Protocol", subprotocol)
+	}
+	if compressed {
+		header.Set("Sec-WebSocket-Extensions", agreed)
+	}
+	return header, compressed
+}
+
 // openFirst opens the channels that an address opens, and returns them. A client of
-// pgws.v1 is told by the answer.
-func (c *conn) openFirst(channel string, answer *protocol.Answer) []string {
+// pgws.v1 is told in answer to the request that brought the token, if one did.
+func (c *conn) openFirst(channel string, request json.RawMessage) []string {
 	grant := c.grant.Load()
 	if c.dialect.answer == nil {
 		if grant.Receive {
@@ -168,8 +180,12 @@ func (c *conn) openFirst(channel string, answer *protocol.Answer) []string {
 		channels = append(channels, channel)
 	}
 	c.session.Subscribe(hub.Subscription{Channels: channels, Answer: func(at hub.Position, _ bool) []byte {
-		describe(answer, grant, channels, at)
-		return c.dialect.answer(protocol.JSON(answer))
+		answer := protocol.Answer{ID: request, Op: protocol.OpOK}
+		if request == nil {
+			answer.Op = protocol.OpReady
+		}
+		describe(&answer, grant, channels, at)
+		return c.dialect.answer(protocol.JSON(&answer))
 	}})
 	return channels
 }

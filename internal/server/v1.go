@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -83,18 +84,17 @@ func (c *conn) authenticate(request *protocol.Request) error {
 		return nil
 	}
 	c.adopt(grant)
-	answer := &protocol.Answer{ID: request.ID, Op: protocol.OpOK}
 	if old == nil {
 		c.frames.limit = c.server.MaxMessageBytes
-		c.announce(c.openFirst(c.channel, answer))
+		c.announce(c.openFirst(c.channel, request.ID))
 		return nil
 	}
-	c.renew(grant, answer)
+	c.renew(grant, request.ID)
 	return nil
 }
 
 // renew closes the channels that a new grant does not allow.
-func (c *conn) renew(grant *auth.Grant, answer *protocol.Answer) {
+func (c *conn) renew(grant *auth.Grant, request json.RawMessage) {
 	var kept, lost []string
 	for _, name := range c.session.Channels() {
 		if grant.Receive && grant.Allows(name) {
@@ -108,8 +108,9 @@ func (c *conn) renew(grant *auth.Grant, answer *protocol.Answer) {
 		c.session.Unsubscribe(lost, c.dialect.answer(protocol.JSON(&told)))
 	}
 	c.session.Subscribe(hub.Subscription{Answer: func(at hub.Position, _ bool) []byte {
-		describe(answer, grant, kept, at)
-		return c.dialect.answer(protocol.JSON(answer))
+		answer := protocol.Answer{ID: request, Op: protocol.OpOK}
+		describe(&answer, grant, kept, at)
+		return c.dialect.answer(protocol.JSON(&answer))
 	}})
 }
 

@@ -167,7 +167,7 @@ func TestRequests(t *testing.T) {
 			if claims == nil {
 				claims = map[string]any{"mode": "rw"}
 			}
-			p := r.speak(t, "", claims)
+			p := r.speak(t, claims)
 			p.say(t, test.says...)
 			p.expect(t, test.hears...)
 			p.expectNothing(t)
@@ -179,9 +179,9 @@ func TestRequests(t *testing.T) {
 func TestRenewalNarrows(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).serveAll(t)
-	p := r.speak(t, "", map[string]any{"mode": "rw"})
+	p := r.speak(t, map[string]any{"mode": "rw"})
 	auth := func(id int, claims map[string]any) string {
-		return fmt.Sprintf(`{"id":%d,"op":"auth","token":"%s"}`, id, r.token(t, claims))
+		return fmt.Sprintf(`{"id":%d,"op":"auth","token":%q}`, id, r.token(t, claims))
 	}
 	p.say(t, `{"id":1,"op":"subscribe","channels":["a","b","c"]}`, auth(2, map[string]any{"mode": "r", "channels": []string{"b", "d"}}))
 	p.expect(t, `{"id":1,"op":"ok","channels":["a","b","c"],"position":"P"}`, `{"op":"unsubscribed","code":"forbidden","channels":["a","c"]}`,
@@ -203,8 +203,8 @@ func TestRenewalNarrows(t *testing.T) {
 func TestPublishes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).serveAll(t)
-	p := r.speak(t, "", map[string]any{"mode": "rw", "sub": "ann"})
-	silent := r.speak(t, "", map[string]any{"mode": "rw", "echo": false})
+	p := r.speak(t, map[string]any{"mode": "rw", "sub": "ann"})
+	silent := r.speak(t, map[string]any{"mode": "rw", "echo": false})
 	for _, test := range []struct {
 		by            *peer
 		members, text string
@@ -245,7 +245,7 @@ func TestPublishes(t *testing.T) {
 func TestAnswersComeInAnyOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).serveAll(t)
-	p := r.speak(t, "", map[string]any{"mode": "w"})
+	p := r.speak(t, map[string]any{"mode": "w"})
 	p.say(t, `{"id":1,"op":"publish","channel":"a","payload":1}`, `{"id":2,"op":"publish","channel":"a","payload":2}`, `{"id":3,"op":"ping"}`)
 	first, second := <-r.messages, <-r.messages
 	p.expect(t, `{"id":3,"op":"ok"}`)
@@ -260,7 +260,7 @@ func TestUncertain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := bubbleRig(t, nil).servePipes(t)
-		p := r.speak(t, "", map[string]any{"mode": "w"})
+		p := r.speak(t, map[string]any{"mode": "w"})
 		start := time.Now()
 		p.say(t, `{"id":1,"op":"publish","channel":"a","payload":1}`, `{"id":2,"op":"publish","channel":"a","payload":2}`)
 		never, late := <-r.messages, <-r.messages
@@ -283,7 +283,7 @@ func TestNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := bubbleRig(t, nil).servePipes(t)
 		r.full = make(chan struct{})
-		p := r.speak(t, "", map[string]any{"mode": "w"})
+		p := r.speak(t, map[string]any{"mode": "w"})
 		start := time.Now()
 		p.say(t, `{"id":1,"op":"publish","channel":"a","payload":1}`, `{"id":2,"op":"ping"}`)
 		p.expectAt(t, start, roomWait, `{"id":1,"op":"error","code":"unavailable","message":"`+hub.ErrUnavailable.Error()+`"}`)
@@ -297,7 +297,7 @@ func TestNoRoom(t *testing.T) {
 func TestDoneAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).serveAll(t)
-	p := r.speak(t, "", map[string]any{"mode": "w"})
+	p := r.speak(t, map[string]any{"mode": "w"})
 	p.say(t, `{"id":1,"op":"publish","channel":"a","payload":1}`)
 	m := <-r.messages
 	report(t, p.Close())

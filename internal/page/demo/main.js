@@ -94,11 +94,11 @@ function stateChanged() {
   reconnect.hidden = state === "connecting" || state === "open";
   channels.update();
   if (state === "connecting" || told === state + code) return;
-  const lost = told.startsWith("open") ? "lost" : "no connection";
+  const lost = told.startsWith("open") ? "connection lost" : "no connection";
   told = state + code;
   if (state === "open") note("", `connected by ${by}`);
   else if (state === "waiting") note("", `${lost}: ${detail}; trying again`, "warn");
-  else note("", `closed: ${detail}`, "bad");
+  else note("", `connection closed: ${detail}`, "bad");
 }
 
 /** @param {PgwsError} error */

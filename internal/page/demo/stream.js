@@ -208,7 +208,8 @@ export class Stream {
     if (++this.#unannounced > 1) return;
     setTimeout(() => {
       const { message, channel, text } = this.#announced;
-      const last = `${message ? `${sender(message)} in ` : ""}${channel || "connection"}: ${text.slice(0, 200)}`;
+      const where = message ? `${sender(message)} in ${channel}: ` : channel && `${channel}: `;
+      const last = where + text.slice(0, 200);
       this.#announcer.textContent = this.#unannounced === 1 ? last : `${this.#unannounced} new, the last: ${last}`;
       this.#unannounced = 0;
     }, ANNOUNCE_EVERY);
