@@ -30,7 +30,7 @@ run: ## Serve with no configuration: a PostgreSQL of its own, a demo page. Insta
 	@bin/pgws dev $(ARGS)
 
 test: ## Check everything and run every test. Installs PostgreSQL, Chromium, Node and a C compiler if they are missing.
-	@tools/need postgresql chromium cc node npm
+	@tools/need postgresql chromium cc node npm curl
 	@mkdir -p $(TEST_ARTIFACTS)
 	@go run ./tools/check
 

@@ -295,6 +295,9 @@ func (s *streams) heard(ctx context.Context, one *stream, f frame) error {
 		one.position = f.Position
 		return s.hand(ctx, f)
 	case protocol.OpGap:
+		if f.Position != "" {
+			one.position = f.Position
+		}
 		return s.hand(ctx, f)
 	case protocol.OpClose:
 		return f.closing()

@@ -155,11 +155,13 @@ func (c *Client) deliver(f *frame) {
 	if s == nil || !s.open {
 		return
 	}
+	if f.Position != "" {
+		s.position = f.Position
+	}
 	if f.Op == protocol.OpGap {
-		c.push(s, Message{Channel: f.Channel, Gap: true})
+		c.push(s, Message{Channel: f.Channel, Position: f.Position, Gap: true})
 		return
 	}
-	s.position = f.Position
 	c.push(s, Message{Channel: f.Channel, Position: f.Position, Payload: f.Payload})
 }
 

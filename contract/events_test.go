@@ -49,6 +49,9 @@ func TestEventStreamBegins(t *testing.T) {
 				if diff := cmp.Diff(tc.want, got); diff != "" {
 					t.Errorf("ready (-want +got):\n%s", diff)
 				}
+				if st.ready.id != got.Position { // Who is lost before the first message goes on from here.
+					t.Errorf("ready has the id %q and the position %q", st.ready.id, got.Position)
+				}
 				if name := st.ready.name; (name == "ready") != (query == "") {
 					t.Errorf("the event is called %q", name)
 				}

@@ -169,8 +169,8 @@ func TestEventsGap(t *testing.T) {
 			if st.resumed() {
 				t.Errorf("from %q: %s", tc.id, st.ready.data)
 			}
-			st.expectEvent("gap", `{"op":"gap","channel":"chat"}`)
-			st.expectEvent("gap", `{"op":"gap","channel":"talk"}`)
+			st.expectGap("gap", "chat")
+			st.expectGap("gap", "talk")
 			framed := tc.server.events(t, resuming("/?protocol=pgws.v1", claims, tc.id))
 			if framed.resumed() {
 				t.Errorf("from %q: %s", tc.id, framed.ready.data)
@@ -202,23 +202,28 @@ func TestEventsMissed(t *testing.T) {
 	}
 	tell(`{"channel":"chat","n":0}`)
 	before := plain.id
+	missed := ""
 	for n := range 3 {
 		s.terminate(t)
 		for _, channel := range []string{"chat", "talk"} {
-			plain.expectEvent("gap", `{"op":"gap","channel":"`+channel+`"}`)
-			framed.expectEvent("", `{"op":"gap","channel":"`+channel+`"}`)
+			plain.expectGap("gap", channel)
+			framed.expectGap("", channel)
 		}
+		missed = plain.id
 		tell(fmt.Sprintf(`{"channel":"talk","n":%d}`, n))
 	}
 	after := plain.id
+	if told := s.events(t, resuming("/", claims, missed)); !told.resumed() {
+		t.Errorf("from the gap itself, which was told already: %s", told.ready.data)
+	}
 	tell(`{"channel":"chat","n":3}`)
 
 	late := s.events(t, resuming("/", claims, before))
 	if late.resumed() {
 		t.Errorf("from before the loss: %s", late.ready.data)
 	}
-	late.expectEvent("gap", `{"op":"gap","channel":"chat"}`)
-	late.expectEvent("gap", `{"op":"gap","channel":"talk"}`)
+	late.expectGap("gap", "chat")
+	late.expectGap("gap", "talk")
 	late = s.events(t, resuming("/", claims, after))
 	if !late.resumed() {
 		t.Errorf("from after the loss: %s", late.ready.data)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -141,6 +142,16 @@ func (st *stream) expectEvent(name, data string) {
 		st.t.Fatalf("got the event %q %s, want %q", e.name, e.data, name)
 	}
 	sameJSON(st.t, data, e.data)
+}
+
+// expectGap wants the next event to tell of a gap, up to its own position. Name is the event's.
+func (st *stream) expectGap(name, channel string) {
+	st.t.Helper()
+	e := st.next()
+	if e.name != name || e.id == "" {
+		st.t.Fatalf("got the event %q %s at %q, want a gap", e.name, e.data, e.id)
+	}
+	sameJSON(st.t, fmt.Sprintf(`{"op":"gap","channel":%q,"position":%q}`, channel, e.id), e.data)
 }
 
 // expectEnd wants the stream to end in order, and nothing more to come.

@@ -94,9 +94,9 @@ func TestV1ResumeFromAnswers(t *testing.T) {
 	}
 	c.expectQuiet()
 
-	t.Log("A channel that is open stays as it is.")
+	t.Log("A channel that is open stays as it is, which is not to go on from there.")
 	f = c.expectOK(subscribing("a", "b") + since(ready.Position))
-	if f.Resumed == nil || !*f.Resumed {
+	if f.Resumed == nil || *f.Resumed {
 		t.Errorf("answered %+v", f)
 	}
 	c.expectNotification("b", numberFor("b", 2))
@@ -201,4 +201,22 @@ func TestV1Gap(t *testing.T) {
 		return f.Op == "ok" || f.Code != "unavailable"
 	})
 	c.expectSaid("after")
+}
+
+// What a channel has missed that is open already is not sent again: the answer must not say that nothing is missing.
+func TestV1ResumeOpenChannels(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	granted := token(`{"mode":"r","channels":["a","b"]}`)
+	first, ready := s.speak(t, "/", granted)
+	first.expectOK(subscribing("a", "b"))
+	s.notify(t, `{"channel":"a"}`)
+	first.hear()
+	c, _ := s.speak(t, "/a", granted)
+	for channels, want := range map[string]bool{`a`: false, `b`: true} {
+		f := c.expectOK(subscribing(channels) + since(ready.Position))
+		if f.Resumed == nil || *f.Resumed != want {
+			t.Errorf("%s is answered %+v", channels, f)
+		}
+	}
 }

@@ -7,9 +7,10 @@ package hub
 type Format struct {
 	// Publication appends a publication to dst.
 	Publication func(dst []byte, p Publication) []byte
-	// Gap appends the news that publications of a channel may have been missed.
+	// Gap appends the news that publications of a channel may have been missed, up to
+	// a position; there is no payload.
 	// nil: these sessions are not told.
-	Gap func(dst []byte, channel string) []byte
+	Gap func(dst []byte, p Publication) []byte
 }
 
 // A Publication is one message on its way to the sessions.

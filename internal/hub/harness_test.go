@@ -79,7 +79,7 @@ func placed() *Format {
 		Publication: func(dst []byte, p Publication) []byte {
 			return appendTextFrame(dst, string(p.Position.Append(nil))+" "+p.Channel+" "+p.Payload)
 		},
-		Gap: func(dst []byte, channel string) []byte { return appendTextFrame(dst, "gap "+channel) },
+		Gap: func(dst []byte, p Publication) []byte { return appendTextFrame(dst, "gap "+p.Channel) },
 	}
 }
 

@@ -220,7 +220,7 @@ func (h *Hub) addGap(b *bucket) {
 		for ; l != nil; l = l.other {
 			if l.format.Gap != nil {
 				h.touch(l)
-				l.addGap(h.position)
+				l.addGap(Position{h.epoch, h.position})
 			}
 		}
 	}

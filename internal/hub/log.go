@@ -70,10 +70,10 @@ func (l *log) add(p *appended) {
 }
 
 // addGap adds the news of a gap to the empty run, not yet seen by sessions.
-func (l *log) addGap(position uint64) {
+func (l *log) addGap(at Position) {
 	r := l.tail
-	r.frames = l.format.Gap(r.frames, l.name)
-	r.marks = append(r.marks, mark{position: position, end: uint32(len(r.frames))})
+	r.frames = l.format.Gap(r.frames, Publication{Channel: l.name, Position: at})
+	r.marks = append(r.marks, mark{position: at.offset, end: uint32(len(r.frames))})
 }
 
 // commit shows what was added to the cursors and returns its size.

@@ -180,7 +180,7 @@ func (r *relay) notify(payload string) {
 // gap tells every session that it may have missed messages of a channel.
 func (r *relay) gap(channel string) {
 	for _, s := range r.all() {
-		s.deliver(channel, protocol.AppendGap(nil, channel))
+		s.deliver(channel, protocol.AppendGap(nil, channel, []byte("gap-1")))
 	}
 }
 

@@ -24,11 +24,13 @@ func AppendMessage(dst []byte, channel string, position []byte, payload string) 
 	return append(dst, '}')
 }
 
-// AppendGap appends the frame of a gap in a channel.
-func AppendGap(dst []byte, channel string) []byte {
+// AppendGap appends the frame of a gap in a channel, which ends at a position.
+func AppendGap(dst []byte, channel string, position []byte) []byte {
 	dst = append(dst, `{"op":"gap","channel":`...)
 	dst = gjson.AppendJSONString(dst, channel)
-	return append(dst, '}')
+	dst = append(dst, `,"position":"`...)
+	dst = append(dst, position...)
+	return append(dst, `"}`...)
 }
 
 // An Answer is any other frame of the server. Members that are not set are left out.

@@ -37,7 +37,7 @@ func TestAppendMessage(t *testing.T) {
 
 func TestAppendGap(t *testing.T) {
 	t.Parallel()
-	if got, want := string(protocol.AppendGap(nil, "a\"b")), `{"op":"gap","channel":"a\"b"}`; got != want {
+	if got, want := string(protocol.AppendGap(nil, "a\"b", []byte("e-1"))), `{"op":"gap","channel":"a\"b","position":"e-1"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -50,8 +50,8 @@ func newDialects(compressMin int) *dialects {
 		Publication: func(dst []byte, p hub.Publication) []byte {
 			return appendFramed(dst, finalText, func(dst []byte) []byte { return appendMessage(dst, p) })
 		},
-		Gap: func(dst []byte, channel string) []byte {
-			return appendFramed(dst, finalText, func(dst []byte) []byte { return protocol.AppendGap(dst, channel) })
+		Gap: func(dst []byte, p hub.Publication) []byte {
+			return appendFramed(dst, finalText, func(dst []byte) []byte { return appendGap(dst, p) })
 		},
 	}
 	d.v1.answer = func(frame []byte) []byte { return appendText(nil, frame) }
@@ -64,8 +64,8 @@ func newDialects(compressMin int) *dialects {
 	d.events.end = closeEvent
 	d.eventsV1.format = &hub.Format{
 		Publication: appendFrameEvent,
-		Gap: func(dst []byte, channel string) []byte {
-			return appendData(dst, string(protocol.AppendGap(nil, channel)))
+		Gap: func(dst []byte, p hub.Publication) []byte {
+			return appendData(appendID(dst, p.Position), string(appendGap(nil, p)))
 		},
 	}
 	d.eventsV1.answer = func(frame []byte) []byte { return appendData(nil, string(frame)) }
@@ -77,4 +77,10 @@ func newDialects(compressMin int) *dialects {
 func appendMessage(dst []byte, p hub.Publication) []byte {
 	var position [48]byte
 	return protocol.AppendMessage(dst, p.Channel, p.Position.Append(position[:0]), p.Payload)
+}
+
+// appendGap appends the frame of a gap.
+func appendGap(dst []byte, p hub.Publication) []byte {
+	var position [48]byte
+	return protocol.AppendGap(dst, p.Channel, p.Position.Append(position[:0]))
 }

@@ -64,12 +64,12 @@ func TestFormats(t *testing.T) {
 		want         string
 	}{
 		"classic":     {d.classic.format, `{"x":1}`, "", "\x81\x07" + `{"x":1}`},
-		"pgws.v1":     {d.v1.format, `{"x":1}`, "\x81\x1a" + `{"op":"gap","channel":"a"}`, "\x81\x48" + `{"op":"message","channel":"a","position":"abcdefgh-7","payload":{"x":1}}`},
-		"events":      {d.events.format, `{"x":1}`, "event: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\"}\n\n", "id: abcdefgh-7\ndata: {\"x\":1}\n\n"},
-		"empty":       {d.events.format, "", "event: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\"}\n\n", "id: abcdefgh-7\ndata: \n\n"},
-		"lines":       {d.events.format, " a\nb\r\nc\rd\n", "event: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\"}\n\n", "id: abcdefgh-7\ndata:  a\ndata: b\ndata: c\ndata: d\ndata: \n\n"},
-		"events, v1":  {d.eventsV1.format, `{"x":1}`, "data: {\"op\":\"gap\",\"channel\":\"a\"}\n\n", "id: abcdefgh-7\ndata: {\"op\":\"message\",\"channel\":\"a\",\"position\":\"abcdefgh-7\",\"payload\":{\"x\":1}}\n\n"},
-		"JSON, lines": {d.eventsV1.format, "[1,\n2]", "data: {\"op\":\"gap\",\"channel\":\"a\"}\n\n", "id: abcdefgh-7\ndata: {\"op\":\"message\",\"channel\":\"a\",\"position\":\"abcdefgh-7\",\"payload\":[1,\ndata: 2]}\n\n"},
+		"pgws.v1":     {d.v1.format, `{"x":1}`, "\x81\x32" + `{"op":"gap","channel":"a","position":"abcdefgh-7"}`, "\x81\x48" + `{"op":"message","channel":"a","position":"abcdefgh-7","payload":{"x":1}}`},
+		"events":      {d.events.format, `{"x":1}`, "id: abcdefgh-7\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"abcdefgh-7\"}\n\n", "id: abcdefgh-7\ndata: {\"x\":1}\n\n"},
+		"empty":       {d.events.format, "", "id: abcdefgh-7\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"abcdefgh-7\"}\n\n", "id: abcdefgh-7\ndata: \n\n"},
+		"lines":       {d.events.format, " a\nb\r\nc\rd\n", "id: abcdefgh-7\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"abcdefgh-7\"}\n\n", "id: abcdefgh-7\ndata:  a\ndata: b\ndata: c\ndata: d\ndata: \n\n"},
+		"events, v1":  {d.eventsV1.format, `{"x":1}`, "id: abcdefgh-7\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"abcdefgh-7\"}\n\n", "id: abcdefgh-7\ndata: {\"op\":\"message\",\"channel\":\"a\",\"position\":\"abcdefgh-7\",\"payload\":{\"x\":1}}\n\n"},
+		"JSON, lines": {d.eventsV1.format, "[1,\n2]", "id: abcdefgh-7\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"abcdefgh-7\"}\n\n", "id: abcdefgh-7\ndata: {\"op\":\"message\",\"channel\":\"a\",\"position\":\"abcdefgh-7\",\"payload\":[1,\ndata: 2]}\n\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestFormats(t *testing.T) {
 				t.Fatal("whether a gap is told")
 			}
 			if test.gap != "" {
-				if got := test.format.Gap(before, "a"); string(got) != "before"+test.gap {
+				if got := test.format.Gap(before, publicationOf("")); string(got) != "before"+test.gap {
 					t.Errorf("got  %q\nwant before and %q", got, test.gap)
 				}
 			}

@@ -22,17 +22,17 @@ const (
 
 // appendEvent appends a publication as an event.
 func appendEvent(dst []byte, p hub.Publication) []byte {
-	return appendData(appendID(dst, p), p.Payload)
+	return appendData(appendID(dst, p.Position), p.Payload)
 }
 
 // appendFrameEvent appends a publication as an event whose data is a frame of pgws.v1.
 func appendFrameEvent(dst []byte, p hub.Publication) []byte {
-	return appendData(appendID(dst, p), string(appendMessage(nil, p)))
+	return appendData(appendID(dst, p.Position), string(appendMessage(nil, p)))
 }
 
-func appendID(dst []byte, p hub.Publication) []byte {
+func appendID(dst []byte, at hub.Position) []byte {
 	dst = append(dst, "id: "...)
-	dst = p.Position.Append(dst)
+	dst = at.Append(dst)
 	return append(dst, '\n')
 }
 
@@ -64,9 +64,9 @@ func appendNamed(dst []byte, name string, data []byte) []byte {
 	return appendData(dst, string(data))
 }
 
-// appendGapEvent tells of a gap: {"op":"gap","channel":…}.
-func appendGapEvent(dst []byte, channel string) []byte {
-	return appendNamed(dst, eventGap, protocol.AppendGap(nil, channel))
+// appendGapEvent tells of a gap: {"op":"gap","channel":…,"position":…}.
+func appendGapEvent(dst []byte, p hub.Publication) []byte {
+	return appendNamed(appendID(dst, p.Position), eventGap, appendGap(nil, p))
 }
 
 func closeEvent(code ws.StatusCode, reason string) []byte {

@@ -151,13 +151,14 @@ func (c *conn) welcome(head []byte, at hub.Position, returning, resumed bool) []
 	if returning {
 		ready.Resumed = &resumed
 	}
+	b = appendID(b, at) // Who is lost before the first publication goes on from here.
 	if c.dialect.answer != nil {
 		return append(b, c.dialect.answer(protocol.JSON(&ready))...)
 	}
 	b = appendNamed(b, eventReady, protocol.JSON(&ready))
 	if returning && !resumed {
 		for _, channel := range grant.Channels {
-			b = appendGapEvent(b, channel)
+			b = appendGapEvent(b, hub.Publication{Channel: channel, Position: at})
 		}
 	}
 	return b

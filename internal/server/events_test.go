@@ -50,15 +50,15 @@ func TestStream(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	expect("retry: 2000\n\n")
-	expect("event: ready\ndata: {\"op\":\"ready\",\"mode\":\"r\",\"expires\":4102444800,\"channels\":[\"a\",\"b\"],\"position\":\"P\"}\n\n")
+	expect("id: P\nevent: ready\ndata: {\"op\":\"ready\",\"mode\":\"r\",\"expires\":4102444800,\"channels\":[\"a\",\"b\"],\"position\":\"P\"}\n\n")
 	r.publish("b", "two\nlines")
 	r.publish("c", "not for it")
 	r.publish("a", "{}")
 	expect("id: P\ndata: two\ndata: lines\n\n")
 	expect("id: P\ndata: {}\n\n")
 	r.Hub.Gap()
-	expect("event: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\"}\n\n")
-	expect("event: gap\ndata: {\"op\":\"gap\",\"channel\":\"b\"}\n\n")
+	expect("id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"P\"}\n\n")
+	expect("id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"b\",\"position\":\"P\"}\n\n")
 	report(t, p.Close())
 	if code := r.awaitClosed(t); code != 1000 {
 		t.Errorf("counted %d", code)
@@ -76,7 +76,7 @@ func TestStreamOfV1(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	}
-	expect("data: {\"op\":\"ready\",\"mode\":\"rw\",\"channels\":[\"a\",\"b/\"],\"position\":\"P\"}\n\n")
+	expect("id: P\ndata: {\"op\":\"ready\",\"mode\":\"rw\",\"channels\":[\"a\",\"b/\"],\"position\":\"P\"}\n\n")
 	r.publish("b/", "text")
 	expect("id: P\ndata: {\"op\":\"message\",\"channel\":\"b/\",\"position\":\"P\",\"payload\":\"text\"}\n\n")
 }
@@ -95,7 +95,7 @@ func TestStreamResumes(t *testing.T) {
 	}
 	r.publish("b", "missed")
 	again := r.stream(t, path, "Last-Event-ID:"+strings.TrimPrefix(strings.TrimSpace(line), "id:")+"\r\n")
-	if got, want := again.event(t), "event: ready\ndata: {\"op\":\"ready\",\"mode\":\"r\",\"channels\":[\"a\",\"b\"],\"position\":\"P\",\"resumed\":true}\n\n"; got != want {
+	if got, want := again.event(t), "id: P\nevent: ready\ndata: {\"op\":\"ready\",\"mode\":\"r\",\"channels\":[\"a\",\"b\"],\"position\":\"P\",\"resumed\":true}\n\n"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if got := again.event(t); got != "id: P\ndata: missed\n\n" {
@@ -103,8 +103,8 @@ func TestStreamResumes(t *testing.T) {
 	}
 	other := r.stream(t, path, "Last-Event-ID: abcdefgh-1\r\n")
 	for _, want := range []string{
-		"event: ready\ndata: {\"op\":\"ready\",\"mode\":\"r\",\"channels\":[\"a\",\"b\"],\"position\":\"P\",\"resumed\":false}\n\n",
-		"event: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\"}\n\n", "event: gap\ndata: {\"op\":\"gap\",\"channel\":\"b\"}\n\n",
+		"id: P\nevent: ready\ndata: {\"op\":\"ready\",\"mode\":\"r\",\"channels\":[\"a\",\"b\"],\"position\":\"P\",\"resumed\":false}\n\n",
+		"id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"P\"}\n\n", "id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"b\",\"position\":\"P\"}\n\n",
 	} {
 		if got := other.event(t); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
@@ -343,7 +343,7 @@ func TestSharedConnection(t *testing.T) {
 			}
 			text += string(buffer[:n])
 		}
-		if !strings.HasPrefix(text, retry+"event: ready\n") {
+		if !strings.HasPrefix(text, retry+"id: ") {
 			t.Errorf("got %q", text)
 		}
 	}

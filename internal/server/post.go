@@ -18,10 +18,11 @@ import (
 const postRoomWait = 500 * time.Millisecond
 
 var (
-	errNoUTF8   = badRequest("not_utf8", "the message is not UTF-8")
-	errCutShort = badRequest("cut_short", "the body could not be read")
-	errTooLarge = &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: "Error: the message is too large"}
-	errRate     = &refusal{status: http.StatusTooManyRequests, reason: "rate_limited", text: "Error: too many messages"}
+	errNoUTF8       = badRequest("not_utf8", "the message is not UTF-8")
+	errQueryChannel = badRequest("query_channel", "the channel of a message stands in the path")
+	errCutShort     = badRequest("cut_short", "the body could not be read")
+	errTooLarge     = &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: "Error: the message is too large"}
+	errRate         = &refusal{status: http.StatusTooManyRequests, reason: "rate_limited", text: "Error: too many messages"}
 )
 
 // takePost publishes the body of a request, and answers when PostgreSQL has committed it.
@@ -30,6 +31,9 @@ func (s *Server) takePost(w http.ResponseWriter, r *http.Request) {
 	p := post{server: s, w: w, r: r}
 	asked, err := s.plainCall(r)
 	p.pattern = asked.pattern
+	if err == nil && r.URL.Query().Has(protocol.QueryChannel) {
+		err = errQueryChannel // Else it would go to all channels of the token.
+	}
 	if err == nil {
 		err = p.prepare(asked)
 	}

@@ -122,12 +122,15 @@ func (c *conn) subscribe(request *protocol.Request) {
 		return
 	}
 	since := hub.ParsePosition(request.Since)
+	open := c.session.Channels() // What these have missed is not sent again.
+	fresh := !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(open, name) })
 	c.session.Subscribe(hub.Subscription{
 		Channels: names,
 		Since:    since,
 		Answer: func(at hub.Position, resumed bool) []byte {
 			answer := protocol.Answer{ID: request.ID, Op: protocol.OpOK, Channels: &names, Position: string(at.Append(nil))}
 			if request.Since != "" {
+				resumed = resumed && fresh
 				answer.Resumed = &resumed
 			}
 			return c.dialect.answer(protocol.JSON(&answer))
