@@ -238,10 +238,10 @@ func TestGoesOn(t *testing.T) {
 			}
 			p.send(`{"op":"message","channel":"a","position":"9","payload":"before the answer"}`)
 			p.send(`{"id":%d,"op":"ok","channels":["a"],"position":"20","resumed":false}`, q.ID)
-			p.send(`{"op":"gap","channel":"a"}`)
+			p.send(`{"op":"gap","channel":"a","position":"22"}`)
 			p.send(`{"op":"what will be","channel":"a"}`)
 		case 3:
-			if q.Since != "20" {
+			if q.Since != "22" {
 				t.Errorf("goes on at %q", q.Since)
 			}
 			p.send(`{"id":%d,"op":"ok","channels":["a"],"position":"20","resumed":true}`, q.ID)

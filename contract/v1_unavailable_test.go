@@ -41,7 +41,11 @@ func TestV1DatabaseAway(t *testing.T) {
 // expectGap wants to be told that messages of a channel may be missed.
 func (c *v1Client) expectGap(channel string) {
 	c.t.Helper()
-	if diff := cmp.Diff(v1Frame{Op: "gap", Channel: channel}, c.hear()); diff != "" {
+	f := c.hear()
+	if f.Position == "" {
+		c.t.Errorf("a gap without a position: %+v", f)
+	}
+	if diff := cmp.Diff(v1Frame{Op: "gap", Channel: channel, Position: f.Position}, f); diff != "" {
 		c.t.Errorf("gap (-want +got):\n%s", diff)
 	}
 }
