@@ -230,6 +230,9 @@ func TestOrderOfTokens(t *testing.T) {
 	}
 	for n, tr := range transports {
 		for i := range places[:len(places)-1] {
+			if i == 2 && !canOffer(tr) {
+				continue // It has no subprotocol.
+			}
 			t.Run(fmt.Sprint(tr.name, ", ", i), func(t *testing.T) {
 				t.Parallel()
 				channel := fmt.Sprintf("order-%d-%d", n, i)
@@ -245,9 +248,6 @@ func TestOrderOfTokens(t *testing.T) {
 						}
 					}
 					return a
-				}
-				if i == 2 && !canOffer(tr) {
-					t.Skip("it has no subprotocol")
 				}
 				good, bad := token(`{"mode":"rw","channel":"`+channel+`"}`), token(`{"mode":"rw","exp":1}`)
 				fill(good, bad).works(t, s)
