@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // The admin listener tells apart that the server lives and that it can deliver, and counts. No token is in its figures.
@@ -41,7 +42,7 @@ func TestAdmin(t *testing.T) {
 	network.slow(1000)
 	texts := numbered(strings.Repeat("x", 7000), 30)
 	c.send(texts...)
-	eventually(t, "it tells of the queue", func() bool {
+	programtest.Eventually(t, "it tells of the queue", func() bool {
 		status, body := s.ready(t)
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "queue")
 	})

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"pgws/internal/programtest"
 )
 
 // A result is what `pgws bench --json` prints for a measurement.
@@ -91,12 +93,12 @@ func TestBenchEnds(t *testing.T) {
 		t.Parallel()
 		path, err := built()
 		check(t, err)
-		p := &program{Cmd: exec.Command(path, "bench", "idle", "--settle=1h", "--timeout=1h"), done: make(chan struct{})}
+		p := &program{Program: programtest.New(exec.Command(path, "bench", "idle", "--settle=1h", "--timeout=1h"))}
 		p.Env = env{"TMPDIR": scratch(t)}.list()
 		p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		p.run(t)
 		var server int
-		eventually(t, "the server runs", func() bool {
+		programtest.Eventually(t, "the server runs", func() bool {
 			server = serverOf(t, p)
 			return server != 0
 		})
@@ -104,7 +106,7 @@ func TestBenchEnds(t *testing.T) {
 			t.Errorf("the server is in the process group %d of the measurement, error %v", group, err)
 		}
 		check(t, syscall.Kill(-p.Process.Pid, syscall.SIGINT))
-		if status, stderr := p.wait(t), p.stderr.String(); status != 1 || !strings.Contains(stderr, "interrupt") || strings.Contains(stderr, "terminated") {
+		if status, stderr := p.wait(t), p.Log.String(); status != 1 || !strings.Contains(stderr, "interrupt") || strings.Contains(stderr, "terminated") {
 			t.Errorf("status %d, standard error %q", status, stderr)
 		}
 		if err := syscall.Kill(server, 0); !errors.Is(err, syscall.ESRCH) {

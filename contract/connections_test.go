@@ -13,6 +13,7 @@ import (
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // As many connections issue NOTIFY as PGWS_POOL_SIZE says, where that many are of use, and never more.
@@ -34,7 +35,7 @@ func TestPoolSize(t *testing.T) {
 				return n
 			}
 			// Those of the start are closed before there is an answer, but PostgreSQL shows them a while longer.
-			eventually(t, "one connection listens and one sends", func() bool { return others() == 2 })
+			programtest.Eventually(t, "one connection listens and one sends", func() bool { return others() == 2 })
 			network.slow(20)
 
 			const senders, least = 6, 100 // samples, also after all connections were seen

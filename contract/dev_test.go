@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"pgws/internal/programtest"
 )
 
 // users are those as whom `pgws dev` must work.
@@ -57,7 +59,7 @@ type dev struct {
 func launchDev(t *testing.T, user *syscall.Credential, arguments ...string) *dev {
 	t.Helper()
 	d := &dev{dir: openDir(t)}
-	d.program = &program{Cmd: exec.Command(copyOfBinary(t), append([]string{"dev"}, arguments...)...), done: make(chan struct{})}
+	d.program = &program{Program: programtest.New(exec.Command(copyOfBinary(t), append([]string{"dev"}, arguments...)...))}
 	d.Env = env{"PGWS_PORT": "0", "TMPDIR": d.dir}.list()
 	d.Dir = "/"
 	d.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: user}
@@ -69,9 +71,9 @@ func launchDev(t *testing.T, user *syscall.Credential, arguments ...string) *dev
 func startDev(t *testing.T, user *syscall.Credential, arguments ...string) *dev {
 	t.Helper()
 	d := launchDev(t, user, arguments...)
-	d.hello = d.await(t, &d.stdout, `(?s)\n *(PGPASSWORD=.*? -c ".*?")\n`)[1]
-	d.token = d.await(t, &d.stdout, `\n *(eyJ\S+)\n`)[1]
-	d.addr = "127.0.0.1:" + d.await(t, &d.stdout, `http://localhost:(\d+)/`)[1]
+	d.hello = d.Await(t, &d.Out, `(?s)\n *(PGPASSWORD=.*? -c ".*?")\n`)[1]
+	d.token = d.Await(t, &d.Out, `\n *(eyJ\S+)\n`)[1]
+	d.addr = "127.0.0.1:" + d.Await(t, &d.Out, `http://localhost:(\d+)/`)[1]
 	connection := regexp.MustCompile(`^PGPASSWORD=(\S+) .* -h (\S+) -p (\S+) -U (\S+) (\S+)`).FindStringSubmatch(d.hello)
 	if connection == nil {
 		t.Fatalf("no psql line: %q", d.hello)
@@ -168,18 +170,18 @@ func TestDevLeavesNothing(t *testing.T) {
 				d := startDev(t, user)
 				check(t, d.Process.Kill())
 				d.wait(t)
-				eventually(t, "nothing is left", func() bool { return len(d.left(t)) == 0 })
+				programtest.Eventually(t, "nothing is left", func() bool { return len(d.left(t)) == 0 })
 			},
 			"killed early": func(t *testing.T) {
 				d := launchDev(t, user)
-				eventually(t, "there is a folder", func() bool { return len(d.left(t)) > 1 })
+				programtest.Eventually(t, "there is a folder", func() bool { return len(d.left(t)) > 1 })
 				check(t, d.Process.Kill())
 				d.wait(t)
-				eventually(t, "nothing is left", func() bool { return len(d.left(t)) == 0 })
+				programtest.Eventually(t, "nothing is left", func() bool { return len(d.left(t)) == 0 })
 			},
 			"stopped early": func(t *testing.T) {
 				d := launchDev(t, user)
-				eventually(t, "there is a folder", func() bool { return len(d.left(t)) > 1 })
+				programtest.Eventually(t, "there is a folder", func() bool { return len(d.left(t)) > 1 })
 				d.ctrlC(t)
 				if status := d.wait(t); status != 0 {
 					t.Errorf("the status is %d", status)
@@ -205,8 +207,8 @@ func TestDevData(t *testing.T) {
 	_, err := connect(t, d.uri).Exec(t.Context(), "create table kept as select 'well' as how")
 	check(t, err)
 	second := launchDev(t, nil, "--data", data)
-	if status := second.wait(t); status != 1 || !strings.Contains(second.stderr.String(), data) {
-		t.Errorf("a second one ends with status %d and says %q", status, second.stderr.String())
+	if status := second.wait(t); status != 1 || !strings.Contains(second.Log.String(), data) {
+		t.Errorf("a second one ends with status %d and says %q", status, second.Log.String())
 	}
 	d.ctrlC(t)
 	if status := d.wait(t); status != 0 {

@@ -16,6 +16,7 @@ import (
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // bearing is a request with a token in its header.
@@ -208,7 +209,7 @@ func TestEventsThatAreNotRead(t *testing.T) {
 			reads.expect(burstMessage(i*each + n))
 		}
 	}
-	eventually(t, "the one that does not read is given up", func() bool {
+	programtest.Eventually(t, "the one that does not read is given up", func() bool {
 		_, _, figures := (&server{addr: s.admin}).get(t, "/metrics")
 		return strings.Contains(figures, "\npgws_sessions_slow_total 1\n") && strings.Contains(figures, "\npgws_sessions 1\n")
 	})
@@ -255,7 +256,7 @@ func TestEventsStop(t *testing.T) {
 	}
 	framed.next()
 	since := time.Now()
-	s.signal(t, syscall.SIGTERM)
+	s.Signal(t, syscall.SIGTERM)
 	for _, st := range all {
 		st.expectEvent("close", `{"code":1001,"reason":"server is stopping"}`)
 		st.expectEnd()
@@ -290,7 +291,7 @@ func TestEventsHangUp(t *testing.T) {
 	s := start(t, env{"PGWS_ADMIN_ADDR": freeAddress(t)})
 	awaitFigures := func(figures ...string) {
 		t.Helper()
-		eventually(t, fmt.Sprint("the figures are ", figures), func() bool {
+		programtest.Eventually(t, fmt.Sprint("the figures are ", figures), func() bool {
 			_, _, all := (&server{addr: s.admin}).get(t, "/metrics")
 			for _, figure := range figures {
 				if !strings.Contains(all, "\n"+figure+"\n") {

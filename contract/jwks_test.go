@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // A provider is a server of a JWK set whose answer can be changed.
@@ -156,9 +157,9 @@ func TestProviderChanges(t *testing.T) {
 		t.Log(name)
 		good, bad := map[string]string{"old": byOld}, map[string]string{"new": byNew, "HS256": jwt(`{"alg":"HS256","kid":"new"}`, anybody, hs256([]byte(secret)))}
 		renewed := ""
-		eventually(t, "the server has asked again", func() bool {
+		programtest.Eventually(t, "the server has asked again", func() bool {
 			renewed = changed.c.ask(authorizing(byNew)).Op
-			return renewed == "ok" || strings.Contains(changed.stderr.String(), "level=WARN")
+			return renewed == "ok" || strings.Contains(changed.Log.String(), "level=WARN")
 		})
 		if name == "rotation" {
 			good, bad = map[string]string{"new": byNew}, map[string]string{"old": byOld}
@@ -168,7 +169,7 @@ func TestProviderChanges(t *testing.T) {
 		}
 		changed.decides(t, good, bad)
 		changed.c.expectQuiet()
-		if (renewed == "ok") != (name == "rotation") || strings.Contains(changed.stderr.String(), "word-of-the-set") {
+		if (renewed == "ok") != (name == "rotation") || strings.Contains(changed.Log.String(), "word-of-the-set") {
 			t.Errorf("the renewal is answered %s", renewed)
 		}
 		const few = 5 // Every attempt has named a key that was not there.

@@ -11,6 +11,7 @@ import (
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // ready asks the admin listener, which must be on.
@@ -24,7 +25,7 @@ func (s *server) ready(t *testing.T) (status int, body string) {
 // awaitReady waits until the server says that it can deliver messages, or that it cannot.
 func (s *server) awaitReady(t *testing.T, want bool) {
 	t.Helper()
-	eventually(t, fmt.Sprint("ready is ", want), func() bool {
+	programtest.Eventually(t, fmt.Sprint("ready is ", want), func() bool {
 		status, _ := s.ready(t)
 		return (status == http.StatusOK) == want
 	})
@@ -90,14 +91,14 @@ func TestDatabaseAway(t *testing.T) {
 		sender.expectPong() // All are accepted.
 		clients = append(clients, s.dial(t, "/chat/"+token(`{"mode":"r"}`)))
 		const more = 4
-		eventually(t, "the server has tried several times", func() bool {
-			return strings.Count(s.stderr.String(), "cannot listen") >= tries+more
+		programtest.Eventually(t, "the server has tried several times", func() bool {
+			return strings.Count(s.Log.String(), "cannot listen") >= tries+more
 		})
 		check(t, cluster.Start(t.Context()))
 		for _, c := range clients {
 			c.expectPayloads(meanwhile)
 		}
-		tries = strings.Count(s.stderr.String(), "cannot listen")
+		tries = strings.Count(s.Log.String(), "cannot listen")
 	}
 	s.awaitReady(t, true)
 }
@@ -187,7 +188,7 @@ func awaitStall(t *testing.T, counter *atomic.Int64) {
 	t.Helper()
 	const still = 100 // looks, of some milliseconds each
 	last, same := int64(-1), 0
-	eventually(t, "nothing more is taken", func() bool {
+	programtest.Eventually(t, "nothing more is taken", func() bool {
 		if n := counter.Load(); n != last || n == 0 {
 			last, same = n, 0
 			return false

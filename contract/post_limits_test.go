@@ -9,6 +9,7 @@ import (
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // A token may send so many messages a second by POST, whoever has it. What is over that is refused and not sent.
@@ -44,7 +45,7 @@ func TestPostRate(t *testing.T) {
 	t.Log("A frame is refused by a frame.")
 	frame := attempt{transport: framedPost, channel: "chat", address: "/chat"}
 	byHeader(&frame, token(`{"mode":"w","sub":"ann"}`))
-	eventually(t, "a frame is too many", func() bool {
+	programtest.Eventually(t, "a frame is too many", func() bool {
 		a := s.ask(t, frame.request())
 		text := a.text()
 		if a.status == http.StatusOK {
@@ -58,7 +59,7 @@ func TestPostRate(t *testing.T) {
 		return true
 	})
 	t.Log("In time it may send again.")
-	eventually(t, "it may send again", func() bool { return send("again", `{"mode":"w","sub":"ann"}`) == http.StatusOK })
+	programtest.Eventually(t, "it may send again", func() bool { return send("again", `{"mode":"w","sub":"ann"}`) == http.StatusOK })
 	arrived := map[string]bool{}
 	for !arrived["again"] {
 		text := parseMessage(t, heard.receive()).Payload
@@ -112,7 +113,7 @@ func TestPostWhileDatabaseIsAway(t *testing.T) {
 	s.ask(t, posting("/chat", anybody, strings.Repeat("x", 8000))).expectRefusal(http.StatusRequestEntityTooLarge)
 	check(t, cluster.Start(t.Context()))
 	s.awaitReady(t, true)
-	eventually(t, "a message is taken", func() bool {
+	programtest.Eventually(t, "a message is taken", func() bool {
 		a := s.ask(t, posting("/chat", anybody, "after"))
 		a.text()
 		return a.status == http.StatusOK

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // A posted is what has become of a message.
@@ -81,7 +82,7 @@ func TestPostThroughLosses(t *testing.T) {
 		}
 	}
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	eventually(t, "the last message is taken", func() bool {
+	programtest.Eventually(t, "the last message is taken", func() bool {
 		p := s.post(t.Context(), client, "the end")
 		check(t, p.err)
 		return p.stamp != ""
@@ -142,11 +143,11 @@ func TestPostWhileStopping(t *testing.T) {
 	heard.receive()
 	network.slow(200)
 	last := s.send(t, posting("/chat", anybody, "last"))
-	eventually(t, "it is under way", func() bool {
+	programtest.Eventually(t, "it is under way", func() bool {
 		_, _, figures := (&server{addr: s.admin}).get(t, "/metrics")
 		return strings.Contains(figures, "\npgws_messages_received_total 2\n")
 	})
-	s.signal(t, syscall.SIGTERM)
+	s.Signal(t, syscall.SIGTERM)
 	got := last.read().receipt()
 	m := parseMessage(t, heard.arrived())
 	if m.Payload != "last" || m.Claims["message_delivered_at"] != got.DeliveredAt {

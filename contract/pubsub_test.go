@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pgws/internal/programtest"
 )
 
 // command runs pgws sub or pub against a server with a token, or whatever the variables say instead.
@@ -24,7 +26,7 @@ func (s *server) command(t *testing.T, variables env, input io.Reader, arguments
 	check(t, err)
 	all := env{"PGWS_URL": "http://" + s.addr, "PGWS_TOKEN": token(anybody)}
 	maps.Copy(all, variables)
-	p := &program{Cmd: exec.Command(path, arguments...), done: make(chan struct{}), secrets: secretsIn(all)}
+	p := &program{Program: programtest.New(exec.Command(path, arguments...)), secrets: secretsIn(all)}
 	p.Env = all.list()
 	p.Dir = t.TempDir()
 	p.Stdin = input
@@ -45,10 +47,10 @@ func (s *server) pub(t *testing.T, variables env, input string, arguments ...str
 	t.Helper()
 	p := s.command(t, variables, strings.NewReader(input), append([]string{"pub"}, arguments...)...)
 	p.run(t)
-	if status := p.wait(t); status != 0 || p.stderr.String() != "" {
-		t.Fatalf("pub ends with status %d and says %q", status, p.stderr.String())
+	if status := p.wait(t); status != 0 || p.Log.String() != "" {
+		t.Fatalf("pub ends with status %d and says %q", status, p.Log.String())
 	}
-	return p.stdout.String()
+	return p.Out.String()
 }
 
 // A heard is a line of pgws sub.
@@ -89,7 +91,7 @@ func TestSub(t *testing.T) {
 	if status := p.wait(t); status != 0 {
 		t.Errorf("sub ends with status %d", status)
 	}
-	all := parseHeard(t, p.stdout.String())
+	all := parseHeard(t, p.Out.String())
 	var got []string
 	for _, h := range all {
 		got = append(got, h.Channel+" "+string(h.Payload))
@@ -100,7 +102,7 @@ func TestSub(t *testing.T) {
 	}
 	again := s.sub(t, "chat", "--count=1", "--since="+all[1].Position)
 	again.wait(t)
-	if diff := cmp.Diff(all[2:], parseHeard(t, again.stdout.String())); diff != "" {
+	if diff := cmp.Diff(all[2:], parseHeard(t, again.Out.String())); diff != "" {
 		t.Errorf("after the second (-want +got):\n%s", diff)
 	}
 	s.sub(t, "chat", "--since=nowhere").awaitLog(t, "messages of chat may have been missed")
@@ -166,7 +168,7 @@ func TestPubLines(t *testing.T) {
 	}
 	p := s.command(t, nil, strings.NewReader("1\n2\nthree\n4\n"), "pub", "chat", "--lines", "--json")
 	p.run(t)
-	if status, stderr := p.wait(t), p.stderr.String(); status != 1 || !strings.Contains(stderr, "line 3") || !strings.Contains(stderr, "2 messages") {
+	if status, stderr := p.wait(t), p.Log.String(); status != 1 || !strings.Contains(stderr, "line 3") || !strings.Contains(stderr, "2 messages") {
 		t.Errorf("status %d, standard error %q", status, stderr)
 	}
 	for _, want := range []string{`"payload":1,`, `"payload":2,`} {
@@ -187,7 +189,7 @@ func TestPubLinesPromptly(t *testing.T) {
 	for i := range 3 {
 		_, err := fmt.Fprintln(w, "line", i)
 		check(t, err)
-		p.await(t, &p.stdout, fmt.Sprintf(`(?:.*\n){%d}`, i+1))
+		p.Await(t, &p.Out, fmt.Sprintf(`(?:.*\n){%d}`, i+1))
 	}
 	check(t, w.Close())
 	if status := p.wait(t); status != 0 {
@@ -253,9 +255,9 @@ func TestPubSubRefused(t *testing.T) {
 			t.Parallel()
 			p := s.command(t, tc.variables, strings.NewReader(tc.input), tc.arguments...)
 			p.run(t)
-			status, stderr := p.wait(t), p.stderr.String()
-			if status != tc.status || p.stdout.String() != "" || !strings.Contains(stderr, tc.named) {
-				t.Errorf("status %d, standard output %q, standard error %q, which should name %s", status, p.stdout.String(), stderr, tc.named)
+			status, stderr := p.wait(t), p.Log.String()
+			if status != tc.status || p.Out.String() != "" || !strings.Contains(stderr, tc.named) {
+				t.Errorf("status %d, standard output %q, standard error %q, which should name %s", status, p.Out.String(), stderr, tc.named)
 			}
 		})
 	}
@@ -268,9 +270,9 @@ func TestSubEnds(t *testing.T) {
 	t.Run("by Ctrl-C", func(t *testing.T) {
 		t.Parallel()
 		p := s.sub(t, "chat")
-		p.signal(t, syscall.SIGINT)
-		if status := p.wait(t); status != 0 || strings.Contains(p.stderr.String(), "pgws:") {
-			t.Errorf("status %d, standard error %q", status, p.stderr.String())
+		p.Signal(t, syscall.SIGINT)
+		if status := p.wait(t); status != 0 || strings.Contains(p.Log.String(), "pgws:") {
+			t.Errorf("status %d, standard error %q", status, p.Log.String())
 		}
 	})
 	t.Run("by the end of its reader", func(t *testing.T) {
@@ -279,14 +281,14 @@ func TestSubEnds(t *testing.T) {
 		check(t, err)
 		r, w, err := os.Pipe()
 		check(t, err)
-		var stderr output
+		var stderr programtest.Output
 		command := exec.Command(path, "sub", "chat")
 		command.Env = env{"PGWS_URL": "http://" + s.addr, "PGWS_TOKEN": token(anybody)}.list()
 		command.Stdout, command.Stderr = w, &stderr
-		dieWithUs(command)
+		programtest.DieWithUs(command)
 		check(t, command.Start())
 		check(t, w.Close())
-		eventually(t, "it listens", func() bool { return strings.Contains(stderr.String(), "listening") })
+		programtest.Eventually(t, "it listens", func() bool { return strings.Contains(stderr.String(), "listening") })
 		s.notify(t, `{"channel":"chat","payload":"one"}`)
 		_, err = bufio.NewReader(r).ReadString('\n')
 		check(t, err)
@@ -304,7 +306,7 @@ func TestSubExpires(t *testing.T) {
 	p := s.command(t, env{"PGWS_TOKEN": token(fmt.Sprintf(`{"mode":"r","exp":%d}`, time.Now().Add(3*time.Second).Unix()))}, nil, "sub", "chat")
 	p.run(t)
 	p.awaitLog(t, "listening")
-	if status := p.wait(t); status != 1 || !strings.Contains(p.stderr.String(), "Token expired") {
-		t.Errorf("status %d, standard error %q", status, p.stderr.String())
+	if status := p.wait(t); status != 1 || !strings.Contains(p.Log.String(), "Token expired") {
+		t.Errorf("status %d, standard error %q", status, p.Log.String())
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgws/internal/programtest"
 )
 
 // runs stands before a block of the papers whose lines with curl are run by TestPapers.
@@ -24,9 +26,6 @@ var (
 // The lines of the papers that begin with curl do what is said of them: streams of events tell, messages get a receipt.
 func TestPapers(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
-	}
 	s := start(t, nil)
 	papers := []string{"README.md", "docs/protocol.md", "docs/tokens.md"}
 	for _, paper := range papers {
@@ -71,22 +70,22 @@ func curlLines(t *testing.T, paper, text string) (lines []string) {
 func (s *server) runLine(t *testing.T, line string) {
 	t.Helper()
 	line = anAddress.ReplaceAllString(line, "http://"+s.addr)
-	p := &program{Cmd: exec.Command("sh", "-c", "exec "+line), done: make(chan struct{}), awaited: true}
+	p := &program{Program: programtest.New(exec.Command("sh", "-c", "exec "+line)), awaited: true}
 	p.Env = env{"TOKEN": token(`{"mode":"rw","channel":"chat"}`)}.list()
 	if strings.Contains(line, "text/event-stream") {
 		p.run(t)
-		p.await(t, &p.stdout, `event: ready|"op":"ready"`)
+		p.Await(t, &p.Out, `event: ready|"op":"ready"`)
 		s.notify(t, `{"channel":"chat","payload":"from SQL"}`)
-		p.await(t, &p.stdout, `data: .*"from SQL"`)
+		p.Await(t, &p.Out, `data: .*"from SQL"`)
 		check(t, p.Process.Kill()) // It would wait for more.
 		return
 	}
 	heard := s.listen(t)
 	p.run(t)
 	if status := p.wait(t); status != 0 {
-		t.Fatalf("the status is %d: %s", status, p.stderr.String())
+		t.Fatalf("the status is %d: %s", status, p.Log.String())
 	}
-	receipts := slices.Collect(strings.Lines(p.stdout.String()))
+	receipts := slices.Collect(strings.Lines(p.Out.String()))
 	if len(receipts) == 0 {
 		t.Fatal("it has written nothing")
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // recorded is where the procedures of these tests write.
@@ -43,7 +44,7 @@ func TestRecorder(t *testing.T) {
 				want = append(want, c.receive())
 			}
 			var got []string
-			eventually(t, "all is recorded", func() bool {
+			programtest.Eventually(t, "all is recorded", func() bool {
 				var channels []string
 				check(t, conn.QueryRow(t.Context(), `select coalesce(array_agg(notification order by id), '{}'),
 					coalesce(array_agg(distinct channel), '{}') from api.recorded`).Scan(&got, &channels))

@@ -6,25 +6,23 @@
 package contract_test
 
 import (
-	"bytes"
 	"maps"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
-// patience is how long a test waits for what must happen. It is long, because only a failing test needs it.
-const patience = 30 * time.Second
+// patience is how long a test waits for what must happen.
+const patience = programtest.Patience
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
@@ -34,69 +32,39 @@ var (
 	builtPlain = sync.OnceValues(func() (string, error) { return build(false) })
 )
 
-// build puts pgws beside the test binary, in a folder that go test removes.
+// build builds pgws.
 func build(race bool) (string, error) {
-	tests, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	arguments, name := []string{"build", "-buildvcs=false"}, "pgws"
 	if race {
-		arguments, name = append(arguments, "-race"), "pgws-race"
+		return programtest.Build("pgws-race", "-race")
 	}
-	path := filepath.Join(filepath.Dir(tests), name)
-	command := exec.Command("go", append(arguments, "-o", path, "pgws/cmd/pgws")...)
-	command.Stderr = os.Stderr
-	return path, command.Run()
+	return programtest.Build("pgws")
 }
 
 // env are variables of the environment. An empty one is not set.
 type env map[string]string
 
-// list returns the variables as a process takes them. Of the tests' own environment little is handed on: no PG* or
-// PGWS_ variable reaches a program by chance.
+// list returns the variables as a process takes them.
 func (e env) list() []string {
-	// The race detector would have each program wait for a second at its end.
-	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=0"}
+	var variables []string
 	for name, value := range e {
 		if value != "" {
-			list = append(list, name+"="+value)
+			variables = append(variables, name+"="+value)
 		}
 	}
-	return list
-}
-
-// An output collects what a program writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	return programtest.Environment(variables...)
 }
 
 // A program is one run of pgws.
 type program struct {
-	*exec.Cmd
-	stdout, stderr output
-	done           chan struct{} // closed when it has ended
-	secrets        []string      // which it must not write to its log
-	awaited        bool          // the test has looked at the status
+	*programtest.Program
+	secrets []string // which it must not write to its log
+	awaited bool     // the test has looked at the status
 }
 
 // launch runs the binary at path. What still runs when the test ends is told to stop, and must then end with status 0.
 func launch(t *testing.T, path string, variables env, arguments ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(path, arguments...), done: make(chan struct{}), secrets: secretsIn(variables)}
+	p := &program{Program: programtest.New(exec.Command(path, arguments...)), secrets: secretsIn(variables)}
 	p.Env = variables.list()
 	p.Dir = t.TempDir()
 	p.run(t)
@@ -106,27 +74,20 @@ func launch(t *testing.T, path string, variables env, arguments ...string) *prog
 // run starts a command that is ready.
 func (p *program) run(t *testing.T) {
 	t.Helper()
-	p.Stdout, p.Stderr = &p.stdout, &p.stderr
-	p.WaitDelay = time.Second // for those that have inherited the output
-	dieWithUs(p.Cmd)
-	check(t, p.Start())
-	go func() {
-		defer close(p.done)
-		_ = p.Wait() // The status is in ProcessState.
-	}()
+	p.Launch(t)
 	t.Cleanup(func() { p.end(t) })
 }
 
 // end stops a program that still runs and reads what it has written.
 func (p *program) end(t *testing.T) {
 	t.Helper()
-	if !p.ended() {
-		p.signal(t, syscall.SIGTERM)
+	if !p.Ended() {
+		p.Signal(t, syscall.SIGTERM)
 	}
-	if status := p.status(t); !p.awaited && status != 0 {
+	if status := p.Status(t); !p.awaited && status != 0 {
 		t.Errorf("pgws has ended with status %d", status)
 	}
-	log := p.stderr.String()
+	log := p.Log.String()
 	p.checkLog(t, log)
 	if t.Failed() {
 		const most = 20_000
@@ -174,63 +135,17 @@ func secretsIn(variables env) []string {
 	return slices.DeleteFunc(secrets, func(s string) bool { return s == "" })
 }
 
-func (p *program) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (p *program) signal(t *testing.T, signal syscall.Signal) {
-	t.Helper()
-	if err := p.Process.Signal(signal); err != nil && !p.ended() {
-		t.Errorf("signal %v: %v", signal, err)
-	}
-}
-
-// status waits for the end and returns the exit status, -1 for the death by a signal.
-func (p *program) status(t *testing.T) int {
-	t.Helper()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
-		t.Errorf("pgws has not ended after %v; where it hangs is in its log", patience)
-		p.signal(t, syscall.SIGQUIT) // writes the stacks of all goroutines
-		p.awaited = true
-		<-p.done
-	}
-	return p.ProcessState.ExitCode()
-}
-
 // wait is for tests that have a status to expect.
 func (p *program) wait(t *testing.T) int {
 	t.Helper()
 	p.awaited = true
-	return p.status(t)
+	return p.Status(t)
 }
 
 // awaitLog waits until the log matches a pattern and returns the match with its groups.
 func (p *program) awaitLog(t *testing.T, pattern string) []string {
 	t.Helper()
-	return p.await(t, &p.stderr, pattern)
-}
-
-func (p *program) await(t *testing.T, o *output, pattern string) (match []string) {
-	t.Helper()
-	expression := regexp.MustCompile(pattern)
-	eventually(t, "pgws writes "+pattern, func() bool {
-		ended := p.ended()
-		match = expression.FindStringSubmatch(o.String())
-		if match == nil && ended {
-			t.Fatalf("pgws has ended and not written %s", pattern)
-		}
-		return match != nil
-	})
-	return match
+	return p.Await(t, &p.Log, pattern)
 }
 
 // A server is a pgws that serves.
@@ -278,28 +193,10 @@ func run(t *testing.T, variables env, arguments ...string) (status int, stdout, 
 	check(t, err)
 	p := launch(t, path, variables, arguments...)
 	status = p.wait(t)
-	return status, p.stdout.String(), p.stderr.String()
-}
-
-// eventually polls until a condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-timeout.C:
-			t.Fatalf("waited %v in vain: %s", patience, what)
-		}
-	}
+	return status, p.Out.String(), p.Log.String()
 }
 
 func check(t testing.TB, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	programtest.Check(t, err)
 }

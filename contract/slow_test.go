@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"pgws/internal/programtest"
 )
 
 // burst sends notifications of 7.5 kB in one transaction, numbered from first.
@@ -53,7 +55,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 	t.Logf("from %d MB to %d MB at most", before>>20, most>>20)
 	healthy.expectPong()
-	eventually(t, "those that do not read are given up", func() bool {
+	programtest.Eventually(t, "those that do not read are given up", func() bool {
 		_, _, figures := (&server{addr: s.admin}).get(t, "/metrics")
 		return strings.Contains(figures, fmt.Sprintf("\npgws_sessions_slow_total %d\n", deaf))
 	})

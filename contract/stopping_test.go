@@ -34,7 +34,7 @@ func TestStop(t *testing.T) {
 			sender.send(texts...)
 			sender.expectPong() // All are accepted.
 
-			s.signal(t, signal)
+			s.Signal(t, signal)
 			for _, c := range append(clients, sender) {
 				c.expectClose(1001)
 			}
@@ -58,7 +58,7 @@ func TestStopBeforeStart(t *testing.T) {
 	t.Parallel()
 	s := start(t, env{"PGWS_DB_URI": nowhere, "PGWS_RETRIES": "1000000"})
 	s.awaitLog(t, "level=WARN")
-	s.signal(t, syscall.SIGTERM)
+	s.Signal(t, syscall.SIGTERM)
 	if status := s.wait(t); status != 0 {
 		t.Errorf("the status is %d", status)
 	}
@@ -69,8 +69,8 @@ func TestStopTwice(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	c := s.dial(t, "/chat/"+token(anybody)) // It answers no close, so that stopping takes a while.
-	s.signal(t, syscall.SIGTERM)
+	s.Signal(t, syscall.SIGTERM)
 	c.next()
-	s.signal(t, syscall.SIGTERM)
+	s.Signal(t, syscall.SIGTERM)
 	s.wait(t)
 }

@@ -13,11 +13,13 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pgws/internal/programtest"
 )
 
 // A terminal is what a program takes for one. It collects what is shown.
 type terminal struct {
-	output
+	programtest.Output
 	keyboard *os.File
 	command  *exec.Cmd
 	done     chan error
@@ -37,7 +39,7 @@ func (s *server) onTerminal(t *testing.T, variables env, arguments ...string) *t
 	p := s.command(t, variables, slave, arguments...)
 	term := &terminal{keyboard: master, command: p.Cmd, done: make(chan error, 1)}
 	p.Stdout, p.Stderr = slave, slave
-	dieWithUs(p.Cmd)
+	programtest.DieWithUs(p.Cmd)
 	p.SysProcAttr.Setsid, p.SysProcAttr.Setctty = true, true
 	check(t, p.Start())
 	check(t, slave.Close())
@@ -58,7 +60,7 @@ func (s *server) onTerminal(t *testing.T, variables env, arguments ...string) *t
 func (term *terminal) await(t *testing.T, pattern string) {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
-	eventually(t, "the terminal shows "+pattern, func() bool { return expression.MatchString(term.String()) })
+	programtest.Eventually(t, "the terminal shows "+pattern, func() bool { return expression.MatchString(term.String()) })
 }
 
 func (term *terminal) press(t *testing.T, keys string) {

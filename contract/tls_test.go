@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"pgws/internal/programtest"
 )
 
 // newCertificate returns a certificate for 127.0.0.1 and its key, in PEM.
@@ -91,11 +93,11 @@ func TestTLS(t *testing.T) {
 
 	t.Log("Files that change are read again; what cannot be read leaves the last.")
 	replaceCertificate(t, certificate, key, "two")
-	eventually(t, "the second certificate is used", func() bool { return s.certificateName(t) == "two" })
+	programtest.Eventually(t, "the second certificate is used", func() bool { return s.certificateName(t) == "two" })
 	check(t, os.WriteFile(certificate, []byte("rubbish"), 0o600))
 	s.awaitUse(t, "two")
 	replaceCertificate(t, certificate, key, "three")
-	eventually(t, "the third certificate is used", func() bool { return s.certificateName(t) == "three" })
+	programtest.Eventually(t, "the third certificate is used", func() bool { return s.certificateName(t) == "three" })
 
 	t.Log("Connections that are open stay so, and carry much at once.")
 	const count = 500
@@ -117,10 +119,10 @@ var certificateComplaint = regexp.MustCompile(`(?m)^.*level=(ERROR|WARN).*certif
 // awaitUse shakes hands until the server has complained of its files, and always wants the same certificate.
 func (s *server) awaitUse(t *testing.T, name string) {
 	t.Helper()
-	eventually(t, "the server complains of the certificate", func() bool {
+	programtest.Eventually(t, "the server complains of the certificate", func() bool {
 		if got := s.certificateName(t); got != name {
 			t.Fatalf("the certificate %q is used, want %q", got, name)
 		}
-		return certificateComplaint.MatchString(s.stderr.String())
+		return certificateComplaint.MatchString(s.Log.String())
 	})
 }

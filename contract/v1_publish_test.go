@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // A payload stands in the notification as it is: a string as its text, any other JSON value to the digit. The receipt has
@@ -213,7 +214,7 @@ func TestV1Rate(t *testing.T) {
 		t.Errorf("%d were taken, and %d refused", len(taken), refused)
 	}
 	other.expectOK(publishing("a", "by another connection"))
-	eventually(t, "messages are taken again", func() bool { return c.ask(publishing("a", "later")).Op == "ok" })
+	programtest.Eventually(t, "messages are taken again", func() bool { return c.ask(publishing("a", "later")).Op == "ok" })
 	got := []string{}
 	for {
 		text := parseMessage(t, heard.receive()).Payload

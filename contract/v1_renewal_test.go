@@ -207,7 +207,7 @@ func TestV1ShrinkingAmongMessages(t *testing.T) {
 		last = n
 	}
 	c.expectQuiet()
-	if strings.Contains(s.stderr.String(), "level=ERROR") {
+	if strings.Contains(s.Log.String(), "level=ERROR") {
 		t.Error("the log has an error")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pgws/internal/programtest"
 )
 
 // A client whose connection breaks again and again goes on from the last position it has seen. While others publish all
@@ -196,7 +198,7 @@ func TestV1Gap(t *testing.T) {
 		}
 		again.expectQuiet()
 	}
-	eventually(t, "messages are taken again", func() bool {
+	programtest.Eventually(t, "messages are taken again", func() bool {
 		f := idle.ask(publishing("a", "after"))
 		return f.Op == "ok" || f.Code != "unavailable"
 	})

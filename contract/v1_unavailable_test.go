@@ -9,6 +9,7 @@ import (
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // While PostgreSQL is away a message is refused, and never sent. The connection stays, and serves for all else.
@@ -92,7 +93,7 @@ func TestV1DatabaseSilent(t *testing.T) {
 	crowd, filling := s.dial(t, "/crowd/"+token(`{"mode":"w"}`)), strings.Repeat("x", 7000)
 	ofCrowd := s.dial(t, "/crowd/"+token(`{"mode":"r"}`))
 	crowd.send(numbered(filling, 30)...)
-	eventually(t, "the queue is full", func() bool { _, body := s.ready(t); return strings.Contains(body, "queue") })
+	programtest.Eventually(t, "the queue is full", func() bool { _, body := s.ready(t); return strings.Contains(body, "queue") })
 	answer := c.ask(publishing("a", filling))
 	if diff := cmp.Diff(v1Frame{Op: "error", Code: "unavailable"}, answer); diff != "" {
 		t.Errorf("the queue is full (-want +got):\n%s", diff)

@@ -28,9 +28,9 @@ func startDev(t *testing.T) *dev {
 	t.Helper()
 	d := &dev{temp: openFolder(t)}
 	d.program = run(t, []string{"PGWS_PORT=0", "TMPDIR=" + d.temp}, "dev")
-	d.await(t, &d.stdout, `Stop with Ctrl-C`)
-	d.page = d.await(t, &d.stdout, `Demo page +(\S+)`)[0]
-	d.psql = d.await(t, &d.stdout, `(PGPASSWORD=.+?) \\\n`)[0]
+	d.Await(t, &d.Out, `Stop with Ctrl-C`)
+	d.page = d.Await(t, &d.Out, `Demo page +(\S+)`)[1]
+	d.psql = d.Await(t, &d.Out, `(PGPASSWORD=.+?) \\\n`)[1]
 	return d
 }
 

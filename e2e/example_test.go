@@ -24,7 +24,7 @@ func serving(uri string) []string {
 func serve(t *testing.T, variables []string) (p *program, page string) {
 	t.Helper()
 	p = run(t, variables)
-	return p, "http://" + p.await(t, &p.stderr, `address=(\S+)`)[0] + "/"
+	return p, "http://" + p.Await(t, &p.Log, `address=(\S+)`)[1] + "/"
 }
 
 // The steps of client-example/README.md.
@@ -37,7 +37,7 @@ func TestClientExample(t *testing.T) {
 	server, page := serve(t, settings)
 	minted := run(t, settings, "token", "--mode", "rw", "--channel", "chat", "--ttl", "1h", "--claim", "sub=me")
 	minted.wait(t)
-	token := strings.TrimSpace(minted.stdout.String())
+	token := strings.TrimSpace(minted.Out.String())
 
 	p := browsertest.Open(t, page+"#"+token)
 	p.Want(`location.href.endsWith("/") && document.querySelector("[name=token]").value.length > 10`)
@@ -76,7 +76,7 @@ func TestClientExample(t *testing.T) {
 	for life := 4 * time.Second; ; life *= 2 {
 		short := run(t, settings, "token", "--mode", "rw", "--ttl", life.String())
 		short.wait(t)
-		p.Enter("[name=token]", strings.TrimSpace(short.stdout.String()))
+		p.Enter("[name=token]", strings.TrimSpace(short.Out.String()))
 		p.Press("\r")
 		p.Wait(`/^(Joined postgres|Closed)/.test(document.querySelector("#state").textContent)`)
 		if browsertest.Eval[string](p, `document.querySelector("#state").textContent`) == "Joined postgres-websockets-listener." {

@@ -8,6 +8,7 @@ import (
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
 	"pgws/internal/page/browsertest"
+	"pgws/internal/programtest"
 )
 
 // Without PGWS_ROOT_PATH a server says how it is, and follows its database.
@@ -20,7 +21,7 @@ func TestStatus(t *testing.T) {
 	p.Want(`document.querySelector("#address").textContent === "ws://" + location.host + "/CHANNEL/TOKEN"`)
 	become := func(text string) {
 		t.Helper()
-		eventually(t, "the page says "+text, func() bool {
+		programtest.Eventually(t, "the page says "+text, func() bool {
 			p.Do(chromedp.Reload())
 			return browsertest.Eval[string](p, `document.querySelector("#state").textContent`) == text
 		})

@@ -12,6 +12,7 @@ import (
 
 	"pgws/internal/devpg"
 	"pgws/internal/devpg/pgtest"
+	"pgws/internal/programtest"
 )
 
 // What needs no server: `node --test` runs *.test.js.
@@ -85,7 +86,7 @@ func installed(t *testing.T) string {
 func writes(t *testing.T, script string, wants []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	var out output
+	var out programtest.Output
 	command := exec.CommandContext(ctx, "node", "--experimental-websocket", script)
 	command.Stdout, command.Stderr = &out, &out
 	check(t, command.Start())
@@ -94,7 +95,7 @@ func writes(t *testing.T, script string, wants []string) {
 		_ = command.Wait() // It is killed, unless it has closed its client.
 	}()
 	for _, want := range wants {
-		eventually(t, filepath.Base(script)+" writes "+want+" and not\n"+out.String(), func() bool {
+		programtest.Eventually(t, filepath.Base(script)+" writes "+want+" and not\n"+out.String(), func() bool {
 			return regexp.MustCompile(want).MatchString(out.String())
 		})
 	}
@@ -109,7 +110,7 @@ func program(t *testing.T, folder, name string, arguments ...string) (string, er
 	command.Dir = folder
 	home := t.TempDir()
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "NODE_NO_WARNINGS=1", "npm_config_update_notifier=false"}
-	var out, problems output
+	var out, problems programtest.Output
 	command.Stdout, command.Stderr = &out, &problems
 	err := command.Run()
 	if err != nil {

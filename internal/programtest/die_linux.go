@@ -1,12 +1,12 @@
-package contract_test
+package programtest
 
 import (
 	"os/exec"
 	"syscall"
 )
 
-// dieWithUs has a process killed when the tests are, for example by their time limit.
-func dieWithUs(command *exec.Cmd) {
+// DieWithUs has a process killed when the tests are, for example by their time limit.
+func DieWithUs(command *exec.Cmd) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = new(syscall.SysProcAttr)
 	}

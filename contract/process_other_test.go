@@ -1,8 +1,0 @@
-//go:build !linux
-
-package contract_test
-
-import "os/exec"
-
-// dieWithUs does nothing where a process cannot be tied to its parent.
-func dieWithUs(*exec.Cmd) {}
