@@ -108,7 +108,7 @@ func TestEventsResumeUnderLoad(t *testing.T) {
 	channels := []string{"a", "b", "c"}
 	claims := `{"mode":"r","channels":` + list(channels) + `}`
 	st := s.events(t, bearing("/", claims))
-	stop := s.keepNotifying(t, channels...)
+	numbers := s.keepNotifying(t, channels...)
 	id, next := st.opened().Position, 0
 	read := func(count int) {
 		t.Helper()
@@ -118,6 +118,7 @@ func TestEventsResumeUnderLoad(t *testing.T) {
 				t.Fatalf("got %+v, want %s", got, want)
 			}
 			id = st.id
+			numbers.heard(next)
 			next++
 		}
 	}
@@ -129,7 +130,7 @@ func TestEventsResumeUnderLoad(t *testing.T) {
 			t.Fatalf("after %d, from %s: %s", next, id, st.ready.data)
 		}
 	}
-	read(stop() - next)
+	read(numbers.stop() - next)
 }
 
 // Where the server cannot go on, each channel has a gap; what comes then is told as ever.
@@ -236,7 +237,7 @@ func TestEventsMissedUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := start(t, env{"PGWS_CHECK_LISTENER_INTERVAL": "60000"})
 	st := s.events(t, bearing("/chat", `{"mode":"r"}`))
-	stop := s.keepNotifying(t, "chat")
+	numbers := s.keepNotifying(t, "chat")
 	database := connect(t, s.uri)
 	next, gap, gaps, missed := 0, false, 0, 0
 	read := func() {
@@ -244,12 +245,14 @@ func TestEventsMissedUnderLoad(t *testing.T) {
 		got := st.next()
 		if got.name == "gap" {
 			gap, gaps = true, gaps+1
+			numbers.missed()
 			return
 		}
 		var n int
 		if _, err := fmt.Sscanf(got.data, `{"channel":"chat","n":%d}`, &n); err != nil || n < next || n > next && !gap {
 			t.Fatalf("got %+v, want the number %d (after a gap: %v)", got, next, gap)
 		}
+		numbers.heard(n)
 		missed += n - next
 		next, gap = n+1, false
 	}
@@ -264,7 +267,7 @@ func TestEventsMissedUnderLoad(t *testing.T) {
 			read()
 		}
 	}
-	last := stop() // The one before it may be missed, too.
+	last := numbers.stop() // The one before it may be missed, too.
 	s.notify(t, numberFor("chat", last))
 	for next <= last {
 		read()

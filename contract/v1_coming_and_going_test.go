@@ -1,6 +1,9 @@
 package contract_test
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // A wanderer is a connection that opens and closes channels while numbers flow for them, a and b in turn.
 type wanderer struct {
@@ -32,7 +35,7 @@ func (w *wanderer) note(f v1Frame) {
 	w.t.Helper()
 	n, err := numberIn(f)
 	check(w.t, err)
-	if last, ok := w.last[f.Channel]; ok && n != last+2 {
+	if last := w.last[f.Channel]; n != last+2 {
 		w.t.Fatalf("%s: after %d came %d", f.Channel, last, n)
 	}
 	w.last[f.Channel], w.position[f.Channel] = n, f.Position
@@ -43,16 +46,13 @@ func (w *wanderer) note(f v1Frame) {
 func TestV1ComingAndGoing(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
-	stop := s.keepNotifying(t, "a", "b")
 	var wanderers []*wanderer
 	for range 5 {
 		c, _ := s.speak(t, "/a", token(anybody))
-		w := &wanderer{c, map[string]int{}, map[string]string{}}
-		for w.do(subscribing("b")); w.position["b"] == ""; {
-			w.note(w.hear())
-		}
-		wanderers = append(wanderers, w)
+		position := c.expectOK(subscribing("b")).Position
+		wanderers = append(wanderers, &wanderer{c, map[string]int{"a": -2, "b": -1}, map[string]string{"b": position}})
 	}
+	numbers := s.keepNotifying(t, "a", "b")
 	for round := range 100 {
 		for i, w := range wanderers {
 			w.do(unsubscribing("b"))
@@ -64,8 +64,9 @@ func TestV1ComingAndGoing(t *testing.T) {
 				t.Fatalf("answered %+v", f)
 			}
 		}
+		numbers.heard(slices.MinFunc(wanderers, func(v, w *wanderer) int { return v.last["a"] - w.last["a"] }).last["a"])
 	}
-	end := stop()
+	end := numbers.stop()
 	for _, w := range wanderers {
 		for w.last["a"] < end-2 || w.last["b"] < end-2 {
 			w.note(w.hear())

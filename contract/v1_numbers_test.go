@@ -3,8 +3,9 @@ package contract_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -41,34 +42,66 @@ func notifyNumbers(ctx context.Context, conn *pgx.Conn, listenChannel string, fi
 	return nil
 }
 
-// keepNotifying notifies numbers from 0 on for channels in turn, until stop is called, which returns the number that
-// would come next.
-func (s *server) keepNotifying(t *testing.T, channels ...string) (stop func() (end int)) {
+// flowLead is how many numbers a flow is ahead of those who hear it, at most: nobody is too slow for it, and the server's
+// history holds what they have still to hear.
+const flowLead = 500
+
+// A flow is numbers that are notified one after the other while a test goes on.
+type flow struct {
+	stop func() (end int) // ends it and returns the number that would come next
+	sent atomic.Int64
+	most atomic.Int64  // the number that may not be sent yet
+	more chan struct{} // full after most has grown
+}
+
+// keepNotifying notifies numbers from 0 on for channels in turn, until the flow is stopped.
+func (s *server) keepNotifying(t *testing.T, channels ...string) *flow {
 	t.Helper()
 	conn := connect(t, s.uri)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended, next := make(chan error, 1), 0
-	go func() {
-		for ctx.Err() == nil {
-			if err := notifyNumbers(t.Context(), conn, s.channel, next, next+1, channels...); err != nil {
-				ended <- err
-				return
-			}
-			next++
-		}
-		ended <- nil
-	}()
-	stopped := false
-	stop = func() int {
+	f := &flow{more: make(chan struct{}, 1)}
+	f.heard(0)
+	ended := make(chan error, 1)
+	go func() { ended <- f.run(ctx, conn, s.channel, channels) }()
+	f.stop = sync.OnceValue(func() int {
 		cancel()
-		if !stopped {
-			stopped = true
-			if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
-				t.Error(err)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		return int(f.sent.Load())
+	})
+	t.Cleanup(func() { f.stop() })
+	return f
+}
+
+func (f *flow) run(ctx context.Context, conn *pgx.Conn, listenChannel string, channels []string) error {
+	for n := 0; ; n++ {
+		for int64(n) >= f.most.Load() {
+			select {
+			case <-f.more:
+			case <-ctx.Done():
+				return nil
 			}
 		}
-		return next
+		if ctx.Err() != nil {
+			return nil
+		}
+		// Not ended by the flow's end, which must know what was sent.
+		if err := notifyNumbers(context.WithoutCancel(ctx), conn, listenChannel, n, n+1, channels...); err != nil {
+			return err
+		}
+		f.sent.Add(1)
 	}
-	t.Cleanup(func() { stop() })
-	return stop
 }
+
+// heard lets the flow go on to flowLead numbers after n.
+func (f *flow) heard(n int) {
+	f.most.Store(int64(n + flowLead))
+	select {
+	case f.more <- struct{}{}:
+	default:
+	}
+}
+
+// missed lets the flow go on whatever was heard of it.
+func (f *flow) missed() { f.heard(int(f.sent.Load())) }

@@ -153,7 +153,7 @@ func TestV1ShrinkingAmongMessages(t *testing.T) {
 	s := start(t, nil)
 	wide, narrow := token(`{"mode":"r","channels":["a","b"]}`), token(`{"mode":"r","channels":["a"]}`)
 	c, _ := s.speak(t, "/a", wide)
-	stop := s.keepNotifying(t, "a", "b")
+	numbers := s.keepNotifying(t, "a", "b")
 	last := -1
 	// until reads up to the frame that is no message.
 	until := func(members string, mayHear bool) v1Frame {
@@ -175,6 +175,7 @@ func TestV1ShrinkingAmongMessages(t *testing.T) {
 				t.Fatalf("after %d came %d", last, n)
 			case f.Channel == "a":
 				last = n
+				numbers.heard(n)
 			}
 		}
 	}
@@ -193,7 +194,7 @@ func TestV1ShrinkingAmongMessages(t *testing.T) {
 			t.Fatalf("got %+v", f)
 		}
 	}
-	end := stop()
+	end := numbers.stop()
 	if f := until(`"op":"ping"`, false); f.Op != "ok" {
 		t.Fatalf("got %+v", f)
 	}

@@ -15,13 +15,14 @@ func TestV1Resume(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	granted := token(`{"mode":"r","channels":["a","b","c","d"]}`)
-	stop := s.keepNotifying(t, "a", "elsewhere", "b", "c")
+	numbers := s.keepNotifying(t, "a", "elsewhere", "b", "c")
 	next := 0 // The number that has to come.
 	note := func(f v1Frame) (position string) {
 		n, err := numberIn(f)
 		if err != nil || n != next {
 			t.Fatalf("got %+v, %v, want %d", f, err, next)
 		}
+		numbers.heard(n)
 		if next++; next%4 == 1 {
 			next++ // Nobody listens elsewhere.
 		}
@@ -57,7 +58,7 @@ func TestV1Resume(t *testing.T) {
 			t.Fatalf("subscribe is answered %+v", f)
 		}
 	}
-	for end := stop(); next < end; {
+	for end := numbers.stop(); next < end; {
 		note(c.hear())
 	}
 	c.expectQuiet()

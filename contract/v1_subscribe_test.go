@@ -128,7 +128,7 @@ func TestV1SubscribeAmongMessages(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	c, _ := s.speak(t, "/steady", token(`{"mode":"r"}`))
-	stop := s.keepNotifying(t, "steady", "now-and-then")
+	numbers := s.keepNotifying(t, "steady", "now-and-then")
 	open, steady, other := false, 0, 0
 	note := func(f v1Frame) {
 		n, err := numberIn(f)
@@ -138,6 +138,7 @@ func TestV1SubscribeAmongMessages(t *testing.T) {
 			t.Fatalf("after %d came %d", steady, n)
 		case f.Channel == "steady":
 			steady = n
+			numbers.heard(n)
 		case !open:
 			t.Fatalf("%d came while its channel was closed", n)
 		case other != 0 && n != other+2:
@@ -166,7 +167,7 @@ func TestV1SubscribeAmongMessages(t *testing.T) {
 		answered(unsubscribing("now-and-then"))
 		open = false
 	}
-	for end := stop(); steady < end-2; {
+	for end := numbers.stop(); steady < end-2; {
 		note(c.hear())
 	}
 	c.expectQuiet()
