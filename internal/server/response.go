@@ -83,12 +83,16 @@ func (c *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// SetWriteDeadline bounds the writes that follow.
+// SetWriteDeadline bounds the writes that follow. It fails when the last one was too
+// late: HTTP/2 may have ended the stream in the same moment.
 func (c *response) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
 		return net.ErrClosed
+	}
+	if c.stalled() {
+		return os.ErrDeadlineExceeded
 	}
 	c.deadline = t
 	return c.control.SetWriteDeadline(t)
