@@ -14,10 +14,11 @@ import (
 type history struct {
 	max int // bytes; 0: nothing is held
 
-	mu     sync.RWMutex
-	start  uint64 // what came up to this offset is not held any more
-	blocks []block
-	size   int // bytes of blocks
+	mu      sync.RWMutex
+	start   uint64 // what came up to this offset is not held any more
+	dropped dropped
+	blocks  []block
+	size    int // bytes of blocks
 
 	reading atomic.Int32 // how many read what since has returned
 }
@@ -55,7 +56,7 @@ func (b *block) last() uint64 { return b.past[len(b.past)-1].offset }
 // add is called with the lock held, as all below.
 func (h *history) add(p *appended) {
 	if h.max == 0 {
-		h.start = p.Position.offset
+		h.forget(p.Position.offset)
 		return
 	}
 	n := len(h.blocks)
@@ -97,19 +98,30 @@ func (h *history) drop() block {
 	h.start = oldest.last()
 	h.size -= oldest.size()
 	h.blocks = slices.Delete(h.blocks, 0, 1)
+	begin := uint32(0)
+	for _, p := range oldest.past {
+		h.dropped.add(oldest.text[begin:p.payload], p.offset)
+		begin = p.end
+	}
+	h.dropped.bound(h.max/bytesPerDropped, h.start)
 	return oldest
 }
 
 // forget drops what is held: nobody can go on from before an offset.
 func (h *history) forget(offset uint64) {
 	h.start, h.blocks, h.size = offset, nil, 0
+	h.dropped.forget(offset)
 }
 
-// since returns what has come after an offset, and whether it holds all of that. Then
-// the blocks may be read, without the lock, until reading is counted down.
-func (h *history) since(offset uint64) ([]block, bool) {
+// since returns what has come after an offset, and whether it holds all of that for some
+// channels. Then the blocks may be read, without the lock, until reading is counted down.
+func (h *history) since(offset uint64, channels map[string]*stretch) ([]block, bool) {
 	if offset < h.start {
-		return nil, false
+		for channel := range channels {
+			if h.dropped.has(channel, offset) {
+				return nil, false
+			}
+		}
 	}
 	h.reading.Add(1)
 	first := sort.Search(len(h.blocks), func(i int) bool { return h.blocks[i].last() > offset })

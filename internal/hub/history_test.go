@@ -94,7 +94,7 @@ func TestHistoryIsRead(t *testing.T) {
 			}
 			h.history.mu.RLock()
 			start, end := h.history.start, h.visible.Load()
-			blocks, _ := h.history.since(start)
+			blocks, _ := h.history.since(start, nil)
 			h.history.mu.RUnlock()
 			if diff := cmp.Diff(numbers(int(start)+1, int(end)+1), contents(blocks)); diff != "" {
 				t.Error(diff)

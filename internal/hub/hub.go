@@ -128,7 +128,7 @@ func New(o Options) *Hub {
 		maxLag: uint64(o.MaxLag), interval: o.Interval, observer: o.Observer,
 		epoch: 1 + rand.N[uint64](1<<48), seed: maphash.MakeSeed(),
 	}
-	h.history.max = o.History
+	h.history.max, h.history.dropped.seed = o.History, h.seed
 	for i := range h.buckets {
 		h.buckets[i].logs = make(map[string]*log)
 	}

@@ -50,7 +50,7 @@ func (r *replay) take() {
 		r.complete = false
 		return
 	}
-	r.past, r.complete = h.history.since(r.offset)
+	r.past, r.complete = h.history.since(r.offset, r.channels)
 }
 
 // add adds what was taken.
