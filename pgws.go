@@ -81,7 +81,7 @@ type Options struct {
 	// MaxLagBytes is how far a client may fall behind (PGWS_MAX_LAG_BYTES).
 	MaxLagBytes int
 	// HistoryBytes is how much is kept for clients that come back
-	// (PGWS_HISTORY_BYTES); 1 keeps nothing.
+	// (PGWS_HISTORY_BYTES); 1 keeps the last message alone.
 	HistoryBytes int
 	// WriteTimeout is how long a write to a client may stall (PGWS_WRITE_TIMEOUT).
 	WriteTimeout time.Duration

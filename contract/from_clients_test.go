@@ -277,3 +277,16 @@ func TestSendersOrder(t *testing.T) {
 	c.expectPong()
 	watcher.expectPong()
 }
+
+// A token without any claim, which a default mode allows, sends messages as any other.
+func TestTokenWithoutClaims(t *testing.T) {
+	t.Parallel()
+	s := start(t, env{"PGWS_DEFAULT_MODE": "rw"})
+	for _, claims := range []string{`{}`, `{"message_delivered_at":1}`} {
+		c := s.dial(t, "/chat/"+token(claims))
+		c.send("hello")
+		if m := c.receiveMessage(); m.Payload != "hello" || len(m.Claims) != 1 {
+			t.Errorf("%s: got %+v", claims, m)
+		}
+	}
+}

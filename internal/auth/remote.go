@@ -96,7 +96,7 @@ func (s *source) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if old := s.set.Load(); old.document == string(document) {
+	if old := s.set.Load(); old.keys != nil && old.document == string(document) {
 		return nil // and the tokens that it knows stay known
 	}
 	set, err := parsePublicSet(document)

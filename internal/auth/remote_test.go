@@ -168,22 +168,29 @@ func TestRemoteFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			private, good := pair(edKey(), "a")
-			server := newKeyServer(t, text(good))
+			server := newKeyServer(t, tt.answer)
 			keys := server.keys(t)
+			fails := func() {
+				t.Helper()
+				err := keys.Load(t.Context())
+				if err == nil {
+					t.Fatal("taken")
+				}
+				if want := "auth: fetch the JWK set: " + tt.text; tt.text != "" && err.Error() != want {
+					t.Errorf("got %q, want %q", err, want)
+				}
+				if strings.Contains(err.Error(), "hidden") || reveals(err.Error(), public) {
+					t.Errorf("%q shows a secret", err)
+				}
+			}
+			fails()
+			works := text(good)
+			server.answer.Store(&works)
 			if err := keys.Load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			server.answer.Store(&tt.answer)
-			err := keys.Load(t.Context())
-			if err == nil {
-				t.Fatal("taken")
-			}
-			if want := "auth: fetch the JWK set: " + tt.text; tt.text != "" && err.Error() != want {
-				t.Errorf("got %q, want %q", err, want)
-			}
-			if strings.Contains(err.Error(), "hidden") || reveals(err.Error(), public) {
-				t.Errorf("%q shows a secret", err)
-			}
+			fails()
 			granted(t, keys, signedBy(t, private))
 		})
 	}

@@ -113,6 +113,13 @@ func (h *history) forget(offset uint64) {
 	h.dropped.forget(offset)
 }
 
+// lose makes something of a channel missing at an offset, the newest.
+func (h *history) lose(channel string, offset uint64) {
+	h.start = offset
+	h.dropped.add([]byte(channel), offset)
+	h.dropped.bound(h.max/bytesPerDropped, offset)
+}
+
 // since returns what has come after an offset, and whether it holds all of that for some
 // channels. Then the blocks may be read, without the lock, until reading is counted down.
 func (h *history) since(offset uint64, channels map[string]*stretch) ([]block, bool) {

@@ -182,7 +182,8 @@ func (h *Hub) Flush() {
 }
 
 // Gap tells the sessions that publications may have been missed, and forgets what
-// was before.
+// was before. Each channel's gap has a position of its own: who was told one and not
+// the other goes on between them.
 func (h *Hub) Gap() {
 	h.Flush()
 	h.position++
@@ -216,7 +217,9 @@ func (h *Hub) add(p *appended) {
 func (h *Hub) addGap(b *bucket) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	for _, l := range b.logs {
+	for name, l := range b.logs {
+		h.position++
+		h.history.lose(name, h.position)
 		for ; l != nil; l = l.other {
 			if l.format.Gap != nil {
 				h.touch(l)

@@ -39,8 +39,8 @@ type Message struct {
 	// JSON says that Text is a valid JSON value in UTF-8, which is published as it
 	// is instead of as a string.
 	JSON bool
-	// Claims are those of the sender's token: a JSON object with at least one
-	// member and none called message_delivered_at.
+	// Claims are those of the sender's token: a JSON object
+	// without a member called message_delivered_at.
 	Claims string
 	// Sender keeps the order among messages of one session; nil has none.
 	Sender *Session
@@ -88,7 +88,10 @@ func (m *Message) AppendJSON(dst []byte, channel string, ascii bool) []byte {
 	} else {
 		dst = append(dst, claims...)
 	}
-	dst = append(dst, `,"message_delivered_at":`...)
+	if len(claims) > len("{") {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"message_delivered_at":`...)
 	dst = append(dst, Stamp...)
 	return append(dst, "}}"...)
 }

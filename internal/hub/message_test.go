@@ -23,6 +23,7 @@ func TestAppendJSON(t *testing.T) {
 		"long": {text: strings.Repeat("é", 20) + "\n" + strings.Repeat("x", 30) + `"`, claims: `{"a":1}`,
 			want: `"payload":"` + strings.Repeat("é", 20) + `\n` + strings.Repeat("x", 30) + `\"","claims":{"a":1`},
 		"empty text": {text: "", claims: `{"a":null}`, want: `"payload":"","claims":{"a":null`},
+		"no claims":  {text: "hi", claims: `{}`, want: `"payload":"hi","claims":{`},
 		"JSON":       {text: `{"a":["ü\n",null]}`, json: true, claims: `{"a":1}`, want: `"payload":{"a":["ü\n",null]},"claims":{"a":1`},
 		"JSON ascii": {text: `["ü","😀\u00fc"]`, json: true, claims: `{"a":1}`, ascii: true, want: `"payload":["\u00fc","\ud83d\ude00\u00fc"],"claims":{"a":1`},
 	}
@@ -31,7 +32,11 @@ func TestAppendJSON(t *testing.T) {
 			t.Parallel()
 			m := Message{Event: "WebsocketMessage", Text: []byte(test.text), JSON: test.json, Claims: test.claims}
 			got := string(m.AppendJSON(nil, "ch", test.ascii))
-			want := `{"event":"WebsocketMessage","channel":"ch",` + test.want + `,"message_delivered_at":` + Stamp + `}}`
+			stamp := `"message_delivered_at":`
+			if test.claims != "{}" {
+				stamp = "," + stamp
+			}
+			want := `{"event":"WebsocketMessage","channel":"ch",` + test.want + stamp + Stamp + `}}`
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}

@@ -12,13 +12,13 @@ type Subscription struct {
 	// Answer, if set, makes a frame that is sent before the first publication of these
 	// channels. The session has been sent all that it is to be sent up to at, so that
 	// who goes on from there misses nothing; resumed tells that nothing since Since is
-	// missing. It must not call the session.
+	// missing, which nobody knows where a channel was open. It must not call the session.
 	Answer func(at Position, resumed bool) []byte
 }
 
-// Subscribe opens channels. What has come since Since is sent first, if all of it
-// is still held, and not more than a session may lag; else the session is sent what is
-// flushed from now on.
+// Subscribe opens channels. What has come since Since is sent first, if none of them is
+// open, all of it is still held, and not more than a session may lag; else the session is
+// sent what is flushed from now on.
 func (s *Session) Subscribe(o Subscription) {
 	if !s.lockToAnswer() {
 		return
@@ -38,7 +38,7 @@ func (s *Session) Subscribe(o Subscription) {
 	opened := s.open(o.Channels)
 	h.history.mu.RUnlock()
 	r.add()
-	resumed := r.rewind(opened)
+	resumed := len(opened) == len(o.Channels) && r.rewind(opened)
 	if o.Answer != nil {
 		s.control = append(s.control, o.Answer(Position{h.epoch, s.sentUpTo(at)}, resumed)...)
 	}

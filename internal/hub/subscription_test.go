@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -276,6 +277,39 @@ func TestGap(t *testing.T) {
 	s.Unsubscribe([]string{"c"}, nil)
 	s.Subscribe(Subscription{Channels: []string{"c"}, Since: at(h, 1), Answer: answer})
 	late.expect(t, ok(at(h, 0), false), ok(at(h, 1), true), "after")
+}
+
+// TestGapHalfTold comes back from between the gaps of two channels.
+func TestGapHalfTold(t *testing.T) {
+	t.Parallel()
+	for _, history := range []int{0, 1 << 20} {
+		h := start(t, Options{History: history})
+		r := newRecorder()
+		format := placed()
+		s := h.NewSession(r, format)
+		s.Subscribe(to("a", "b"))
+		s.Start()
+		publish(h, "a", "before")
+		h.Gap()
+		r.texts(t, 3)
+		first, second := at(h, 1), at(h, 0)
+		told, other := "a", "b"
+		if s.hub.history.dropped.has("a", first.offset) {
+			told, other = other, told
+		}
+		for _, test := range []struct {
+			channel string
+			since   Position
+			resumed bool
+		}{{told, first, true}, {other, first, false}, {other, second, true}, {"c", first, true}, {"c", at(h, 3), false}} {
+			r := newRecorder()
+			s := begin(h, r)
+			s.Subscribe(Subscription{Channels: []string{test.channel}, Since: test.since, Answer: answer})
+			if got := r.texts(t, 1)[0]; !strings.HasSuffix(got, strconv.FormatBool(test.resumed)) {
+				t.Errorf("history of %d, %s since %v of %v: %s", history, test.channel, test.since, second, got)
+			}
+		}
+	}
 }
 
 // TestNothingKeepsASession has a session come and go that has left its mark everywhere.

@@ -75,8 +75,13 @@ func (p *poller) find(fd int) *conn {
 
 // run wakes connections until ctx is done, or waiting fails.
 func (p *poller) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, p.ring)
-	defer stop()
+	rung := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { p.ring(); close(rung) })
+	defer func() {
+		if !stop() {
+			<-rung // The bell may be closed, and its descriptor somebody else's, when we have returned.
+		}
+	}()
 	events := make([]unix.EpollEvent, 128)
 	for ctx.Err() == nil {
 		n, err := unix.EpollWait(p.epoll, events, -1)
