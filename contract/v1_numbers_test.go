@@ -83,8 +83,10 @@ func (f *flow) run(ctx context.Context, conn *pgx.Conn, listenChannel string, ch
 				return nil
 			}
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
 		}
 		// Not ended by the flow's end, which must know what was sent.
 		if err := notifyNumbers(context.WithoutCancel(ctx), conn, listenChannel, n, n+1, channels...); err != nil {

@@ -33,8 +33,9 @@ func TestV1Resume(t *testing.T) {
 	if f.Resumed == nil || !*f.Resumed {
 		t.Fatalf("subscribe is answered %+v", f)
 	}
+	numbers.missed() // It may have gone as far as it may before the client came.
 	first := c.hear()
-	next, _ = numberIn(first) // Some may have been notified before the client came.
+	next, _ = numberIn(first)
 	position := note(first)
 	for round := range 30 {
 		for range round * 7 {
@@ -97,12 +98,11 @@ func TestV1ResumeFromAnswers(t *testing.T) {
 	}
 	c.expectQuiet()
 
-	t.Log("A channel that is open stays as it is, which is not to go on from there.")
+	t.Log("A channel that is open stays as it is; where one is, nothing goes on from there.")
 	f = c.expectOK(subscribing("a", "b") + since(ready.Position))
 	if f.Resumed == nil || *f.Resumed {
 		t.Errorf("answered %+v", f)
 	}
-	c.expectNotification("b", numberFor("b", 2))
 	c.expectQuiet()
 }
 
