@@ -48,7 +48,9 @@ func scratch(t *testing.T) string {
 
 func TestBenchStartsWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	variables := env{"TMPDIR": scratch(t), "PGWS_JWT_SECRET_BASE64": "True", "PGWS_KEY_FILE": "/nowhere", "PGWS_RECORDER": "nobody"}
+	variables := env{"TMPDIR": scratch(t), "PGWS_JWT_SECRET_BASE64": "True", "PGWS_KEY_FILE": "/nowhere", "PGWS_RECORDER": "nobody",
+		"PGWS_JWT_AUDIENCE": "others", "PGWS_JWT_ISSUER": "somebody", "PGWS_CLAIM_MODE": "$.app.mode", "PGWS_CLAIM_CHANNELS": "$.app.channels",
+		"PGWS_TOKEN_IN_PATH": "False", "PGWS_JWT_SECRET_FALLBACK": "too short", "PGWS_MESSAGE_RATE": "1"}
 	status, stdout, stderr := run(t, variables, "bench", "fanout", "--clients=20", "--messages=50", "--burst=10", "--json")
 	if status != 0 || stderr != "" {
 		t.Fatalf("status %d, standard error %q", status, stderr)
@@ -65,8 +67,11 @@ func TestBenchStartsWhatItNeeds(t *testing.T) {
 
 func TestBenchOfARunningServer(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil)
-	status, stdout, stderr := run(t, env{"PGWS_JWT_SECRET": secret, "PGWS_DB_URI": s.uri},
+	claims := env{"PGWS_JWT_AUDIENCE": "us", "PGWS_JWT_ISSUER": "them", "PGWS_CLAIM_MODE": "$.app.mode", "PGWS_CLAIM_CHANNELS": "$.app.channels"}
+	s := start(t, claims)
+	variables := env{"PGWS_JWT_SECRET": secret, "PGWS_DB_URI": s.uri}
+	maps.Copy(variables, claims)
+	status, stdout, stderr := run(t, variables,
 		"bench", "latency", "--url=ws://"+s.addr, "--clients=5", "--rate=100", "--time=100ms")
 	if status != 0 || stderr != "" {
 		t.Fatalf("status %d, standard error %q", status, stderr)

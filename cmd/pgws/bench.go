@@ -213,7 +213,10 @@ func (c *benchCommand) target(ctx context.Context) (*bench.Target, func() error,
 		Database:      settings.DatabaseURI,
 		ListenChannel: settings.ListenChannel,
 		Secret:        secret,
-		Metrics:       c.Metrics,
+		Claims: func(mode, channel string) map[string]any {
+			return keys.Rules.Claims(mode, []string{channel})
+		},
+		Metrics: c.Metrics,
 	}, func() error { return nil }, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
@@ -34,6 +35,8 @@ type Target struct {
 	ListenChannel string
 	// Secret is the key by which the server verifies HS256 tokens.
 	Secret []byte
+	// Claims returns those that a token needs for a mode on a channel. Nil: as a server without other settings takes them.
+	Claims func(mode, channel string) map[string]any
 	// Metrics is the URL of its figures for Prometheus; empty when there is none.
 	Metrics string
 	// Progress is told how much of a step is done. It is called often, from one goroutine. Nil: nothing is told.
@@ -60,10 +63,17 @@ func (t *Target) path(channel, mode string, client int) string {
 
 // token signs a JWT with HS256 (RFC 7515, appendix A.1).
 func (t *Target) token(channel, mode string, client int, expires time.Time) string {
-	claims := `{"mode":"` + mode + `","channel":"` + channel + `","sub":"` + strconv.Itoa(client) +
-		`","exp":` + strconv.FormatInt(expires.Unix(), 10) + `}`
+	claims := map[string]any{"mode": mode, "channel": channel}
+	if t.Claims != nil {
+		claims = t.Claims(mode, channel)
+	}
+	claims["sub"], claims["exp"] = strconv.Itoa(client), expires.Unix()
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		panic(err) // There are only strings, lists of them and a number.
+	}
 	encoding := base64.RawURLEncoding
-	signed := encoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encoding.EncodeToString([]byte(claims))
+	signed := encoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encoding.EncodeToString(payload)
 	mac := hmac.New(sha256.New, t.Secret)
 	mac.Write([]byte(signed))
 	return signed + "." + encoding.EncodeToString(mac.Sum(nil))
