@@ -14,39 +14,45 @@ import (
 	"pgws/internal/programtest"
 )
 
-// runs stands before a block of the papers whose lines with curl are run by TestPapers.
+// runs stands before a block of the papers whose lines with curl and pgws are run by TestPapers.
 const runs = "<!-- runs -->"
 
 var (
 	runsBlock = regexp.MustCompile("(?s)^\\s*```sh\n(.*?\n)```\n")
 	continued = regexp.MustCompile(`\\\n\s*`)
-	anAddress = regexp.MustCompile(`https?://[\w.-]+(:\d+)?`)
+	aCommand  = regexp.MustCompile(`^(curl|pgws) `)
+	// background is the end of a line whose command is not waited for.
+	background = regexp.MustCompile(`\s&(\s.*)?$`)
 )
 
-// The lines of the papers that begin with curl do what is said of them: streams of events tell, messages get a receipt.
+// The lines of the papers that begin with curl or pgws do what is said of them: who listens hears, messages get a receipt.
 func TestPapers(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
+	original, err := built()
+	check(t, err)
+	bin := t.TempDir()
+	check(t, os.Symlink(original, filepath.Join(bin, "pgws")))
 	papers := []string{"README.md", "docs/protocol.md", "docs/tokens.md"}
 	for _, paper := range papers {
 		text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(paper)))
 		check(t, err)
-		lines := curlLines(t, paper, string(text))
+		lines := commandLines(t, paper, string(text))
 		if paper == papers[0] && len(lines) == 0 {
-			t.Errorf("%s has no line with curl after %s", paper, runs)
+			t.Errorf("%s has no command after %s", paper, runs)
 		}
 		for i, line := range lines {
 			t.Run(fmt.Sprint(paper, " ", i), func(t *testing.T) {
 				t.Parallel()
 				t.Log(line)
-				s.runLine(t, line)
+				s.runLine(t, bin, line)
 			})
 		}
 	}
 }
 
-// curlLines returns the lines with curl of the blocks of a paper that are to be run. Each block must have one.
-func curlLines(t *testing.T, paper, text string) (lines []string) {
+// commandLines returns the commands of the blocks of a paper that are to be run. Each block must have one.
+func commandLines(t *testing.T, paper, text string) (lines []string) {
 	t.Helper()
 	for _, after := range strings.Split(text, runs)[1:] {
 		block := runsBlock.FindStringSubmatch(after)
@@ -55,28 +61,32 @@ func curlLines(t *testing.T, paper, text string) (lines []string) {
 		}
 		before := len(lines)
 		for line := range strings.Lines(continued.ReplaceAllString(block[1], "")) {
-			if strings.HasPrefix(line, "curl ") {
-				lines = append(lines, strings.TrimSpace(line))
+			if aCommand.MatchString(line) {
+				lines = append(lines, background.ReplaceAllString(strings.TrimSpace(line), ""))
 			}
 		}
 		if len(lines) == before {
-			t.Errorf("%s: no line of this block begins with curl:\n%s", paper, block[1])
+			t.Errorf("%s: no line of this block begins with curl or pgws:\n%s", paper, block[1])
 		}
 	}
 	return lines
 }
 
-// runLine runs a line as it is written, but for the server's address. Its token is the one that README.md has made.
-func (s *server) runLine(t *testing.T, line string) {
+// runLine runs a line as it is written, with the pgws of a folder, and with the variables that `pgws dev` prints.
+func (s *server) runLine(t *testing.T, bin, line string) {
 	t.Helper()
-	line = anAddress.ReplaceAllString(line, "http://"+s.addr)
-	p := &program{Program: programtest.New(exec.Command("sh", "-c", "exec "+line)), awaited: true}
-	p.Env = env{"TOKEN": token(`{"mode":"rw","channel":"chat"}`)}.list()
-	if strings.Contains(line, "text/event-stream") {
+	p := &program{Program: programtest.New(exec.Command("sh", "-c", `PATH=$BIN:$PATH; exec `+line)), awaited: true}
+	p.Env = env{"BIN": bin, "PGWS_TOKEN": token(anybody), "PGWS_URL": "http://" + s.addr}.list()
+	stream := strings.Contains(line, "text/event-stream")
+	if stream || strings.HasPrefix(line, "pgws sub ") {
 		p.run(t)
-		p.Await(t, &p.Out, `event: ready|"op":"ready"`)
+		if stream {
+			p.Await(t, &p.Out, `event: ready|"op":"ready"`)
+		} else {
+			p.Await(t, &p.Log, `listening to chat`)
+		}
 		s.notify(t, `{"channel":"chat","payload":"from SQL"}`)
-		p.Await(t, &p.Out, `data: .*"from SQL"`)
+		p.Await(t, &p.Out, `"from SQL"`)
 		check(t, p.Process.Kill()) // It would wait for more.
 		return
 	}

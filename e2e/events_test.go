@@ -212,7 +212,7 @@ func TestSocket(t *testing.T) {
 	t.Log("A page sees why its token is refused.")
 	for token, closed := range map[string]string{
 		sign(`{"mode":"r","exp":1}`):          "3000 Token expired",
-		sign(`{"mode":"r","channel":"talk"}`): "3003 No allowed channels",
+		sign(`{"mode":"r","channel":"talk"}`): "3003 the token does not grant the channel chat",
 		sign(`{}`):                            "3003 Missing mode",
 	} {
 		openSocket(p, "/chat", token)
