@@ -43,7 +43,8 @@ type Options struct {
 	// a server behind a proxy that removes it. Required.
 	URL string
 	// Token returns the token to connect with. It is called for each connection, and again before the token
-	// expires: a new one is taken over without a new connection. Required.
+	// expires: a new one is taken over without a new connection. It may return the same one until there is a new
+	// one: then it is called again some seconds later. Required.
 	Token func(context.Context) (string, error)
 	// HTTPClient makes all requests, its Timeout aside; nil means one of this client's own.
 	HTTPClient *http.Client
@@ -87,6 +88,7 @@ type Client struct {
 	works   bool      // A websocket has got through once.
 	refused int       // handshakes for a websocket that met no answer of pgws, in a row
 	tried   time.Time // when the last such handshake began
+	token   string    // of the last try to connect
 
 	mu       sync.Mutex
 	err      error         // why it has ended

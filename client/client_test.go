@@ -263,10 +263,16 @@ func TestSubscribeSince(t *testing.T) {
 		never, err := dial(t, options).SubscribeSince(t.Context(), "of another server", "a", "b")
 		check(t, err)
 		for _, channel := range []string{"a", "b"} {
-			if m := next(t, never); !m.Gap || m.Channel != channel {
+			m := next(t, never)
+			if !m.Gap || m.Channel != channel || m.Position == "" {
 				t.Errorf("got %+v", m)
 			}
+			position = m.Position
 		}
+		s.notify(numbered("b", 3, 4)...)
+		after, err := dial(t, options).SubscribeSince(t.Context(), position, "b")
+		check(t, err)
+		expectNumbered(t, after, "b", 3, 4)
 	})
 }
 

@@ -15,6 +15,8 @@ type conn struct {
 	wake chan struct{} // tells who writes that there is something in leaving, or room
 	done chan struct{} // closed when it is not the client's any more
 
+	token string // that the server has been given; whoever renews it owns it
+
 	// Guarded by Client.mu.
 	lastID   uint64
 	pending  map[uint64]*request // sent, and not answered
@@ -41,7 +43,7 @@ func (c *Client) serve(ctx context.Context, l link) error {
 	defer fail(nil)
 	n := &conn{
 		link: l, out: make(chan *request), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		pending: make(map[uint64]*request),
+		token: c.token, pending: make(map[uint64]*request),
 	}
 	first := c.attach(n)
 	var running sync.WaitGroup
@@ -229,7 +231,12 @@ func (c *Client) renew(ctx context.Context, n *conn, running *sync.WaitGroup) {
 		return
 	}
 	running.Go(func() {
-		token, err := c.token(ctx)
+		token, err := c.ask(ctx)
+		for err == nil && token == n.token { // The server knows it.
+			if err = sleep(ctx, askAgain); err == nil {
+				token, err = c.ask(ctx)
+			}
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -237,6 +244,7 @@ func (c *Client) renew(ctx context.Context, n *conn, running *sync.WaitGroup) {
 			c.renewed(n, err)
 			return
 		}
+		n.token = token
 		n.hand(ctx, &request{question: question{Op: protocol.OpAuth, Token: token}, answered: func(_ frame, err error) error {
 			c.renewed(n, err)
 			return nil

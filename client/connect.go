@@ -16,6 +16,8 @@ const (
 	websocketAgain = 5 * time.Minute
 	// tokenTimeout is how long the Token function may take.
 	tokenTimeout = 30 * time.Second
+	// askAgain is how long to wait for a new token when the Token function still has the old one.
+	askAgain = 5 * time.Second
 
 	firstWait   = 500 * time.Millisecond
 	longestWait = 30 * time.Second
@@ -37,10 +39,11 @@ type link interface {
 // connect opens a link: a websocket, or event streams where no websocket has ever got through. These stay in use, but
 // for a try now and then, until they cannot be had.
 func (c *Client) connect(ctx context.Context) (link, error) {
-	token, err := c.token(ctx)
+	token, err := c.ask(ctx)
 	if err != nil {
 		return nil, err
 	}
+	c.token = token
 	if c.refused >= tries && time.Since(c.tried) < websocketAgain {
 		s, err := c.openStreams(ctx, token)
 		if err != nil {
@@ -72,7 +75,8 @@ func (c *Client) connect(ctx context.Context) (link, error) {
 	return streams, nil
 }
 
-func (c *Client) token(ctx context.Context) (string, error) {
+// ask returns a token, which may be the one that it returned before.
+func (c *Client) ask(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	token, err := c.options.Token(ctx)

@@ -98,7 +98,7 @@ func ExampleClient_Publish() {
 	}
 	// Output:
 	// orders <nil> true
-	// forbidden: No allowed channels true false
+	// forbidden: the token does not grant the channel invoices true false
 }
 
 const exampleSecret = "a secret of thirty-two bytes or more"

@@ -8,8 +8,8 @@ import (
 // A Message is what was notified for a channel, or a gap in that.
 type Message struct {
 	Channel string
-	// Position is where the message stands. A later Subscribe can begin after it, as long as the server runs
-	// and still has what has come since.
+	// Position is where the message stands, or where to go on after a gap. A later SubscribeSince can begin after it,
+	// as long as the server runs and still has what has come since.
 	Position string
 	// Payload is the notification's payload if that is JSON, and a JSON string of it if it is not.
 	Payload json.RawMessage

@@ -250,11 +250,11 @@ func TestGoesOn(t *testing.T) {
 		}
 	})
 	s := subscribe(t, dial(t, client.Options{URL: url}), "a")
-	for i, want := range []string{"one", "gap", "gap", "two"} {
+	for i, want := range []string{"one 11", "gap 20", "gap 22", "two 21"} {
 		m := next(t, s)
-		got := m.Text()
+		got := m.Text() + " " + m.Position
 		if m.Gap {
-			got = "gap"
+			got = "gap " + m.Position
 		}
 		if got != want || m.Channel != "a" {
 			t.Errorf("%d: got %+v, want %s", i, m, want)

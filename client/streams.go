@@ -35,6 +35,7 @@ type streams struct {
 
 	mu    sync.Mutex
 	token string
+	stale error // why the token cannot be renewed: the link is about to end
 }
 
 // A stream is that of one subscription.
@@ -126,7 +127,8 @@ func (s *streams) publish(ctx context.Context, q question) error {
 	}
 	if answer.Op == protocol.OpError && answer.failure().Code == Unauthorized {
 		if token, err = s.renew(ctx, token); err != nil {
-			return err
+			answer.ID = q.ID
+			return errors.Join(s.hand(ctx, answer), err)
 		}
 		if answer, err = s.post(ctx, q, token); err != nil { // Nothing was sent before.
 			return err
@@ -320,7 +322,7 @@ func (s *streams) ready(ctx context.Context, one *stream, f frame) error {
 		if !missed {
 			break
 		}
-		if err := s.hand(ctx, frame{Op: protocol.OpGap, Channel: name}); err != nil {
+		if err := s.hand(ctx, frame{Op: protocol.OpGap, Channel: name, Position: f.Position}); err != nil {
 			return err
 		}
 	}
@@ -350,15 +352,24 @@ func (s *streams) current() string {
 	return s.token
 }
 
-// renew replaces a token, unless that has been done.
+// errStale ends a link. The next one begins with a token, or learns that the server refuses it.
+var errStale = errors.New("the token has expired, and there is no new one yet")
+
+// renew replaces a token, unless that has been done. If it fails the link ends, so that nobody asks again in vain.
 func (s *streams) renew(ctx context.Context, old string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token != old {
-		return s.token, nil
+	if s.token != old || s.stale != nil {
+		return s.token, s.stale
 	}
-	token, err := s.client.token(ctx)
+	token, err := s.client.ask(ctx)
+	if err == nil && token == old {
+		err = errStale
+	}
 	if err != nil {
+		if ctx.Err() == nil { // Else whoever asked has left.
+			s.stale = err
+		}
 		return "", err
 	}
 	s.token = token

@@ -126,7 +126,7 @@ func (c *Client) subscribed(s *Subscription, f *frame, err error) error {
 	if !resumed {
 		if s.position != "" {
 			for _, name := range s.channels {
-				c.push(s, Message{Channel: name, Gap: true})
+				c.push(s, Message{Channel: name, Position: f.Position, Gap: true})
 			}
 		}
 		s.position = f.Position

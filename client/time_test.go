@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,7 +49,7 @@ func (p *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // overPipe returns a client of a handler. The function ends both.
-func overPipe(t *testing.T, handler http.HandlerFunc, states *states) (*client.Client, func()) {
+func overPipe(t *testing.T, handler http.HandlerFunc, o client.Options) (*client.Client, func()) {
 	t.Helper()
 	p := &pipe{make(chan net.Conn), make(chan struct{})}
 	var handling sync.WaitGroup
@@ -60,9 +61,11 @@ func overPipe(t *testing.T, handler http.HandlerFunc, states *states) (*client.C
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve(p) }()
 	transport := &http.Transport{DialContext: p.dial}
-	c, err := client.Dial(t.Context(), client.Options{
-		URL: "http://pipe", HTTPClient: &http.Client{Transport: transport}, Token: staticToken("token"), OnState: states.add,
-	})
+	o.URL, o.HTTPClient = "http://pipe", &http.Client{Transport: transport}
+	if o.Token == nil {
+		o.Token = staticToken("token")
+	}
+	c, err := client.Dial(t.Context(), o)
 	check(t, err)
 	return c, func() {
 		c.Close()
@@ -98,7 +101,7 @@ func TestSilence(t *testing.T) {
 				}
 			}
 			<-reading.Done()
-		}, states)
+		}, client.Options{OnState: states.add})
 		defer end()
 		pass(quiet + time.Minute)
 		if states.count(lost) > 0 {
@@ -129,7 +132,7 @@ func TestBackpressure(t *testing.T) {
 				sent.Add(1)
 			}
 			<-conn.CloseRead(t.Context()).Done()
-		}, newStates())
+		}, client.Options{})
 		defer end()
 		s := subscribe(t, c, "a")
 		synctest.Wait()
@@ -140,6 +143,43 @@ func TestBackpressure(t *testing.T) {
 			if m := next(t, s); m.Position != fmt.Sprint(i) {
 				t.Fatalf("got the message %s, want %d", m.Position, i)
 			}
+		}
+	})
+}
+
+// A Token function that has no new token yet is asked again now and then, and the server is not bothered meanwhile.
+func TestNoNewTokenYet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var asked []time.Duration
+		renewed := make(chan string, 1)
+		_, end := overPipe(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"pgws.v1"}})
+			check(t, err)
+			defer func() { _ = conn.CloseNow() }()
+			p := &peer{t: t, conn: conn}
+			p.ready()
+			p.send(`{"op":"expiring","in":30}`)
+			q := p.expect("auth")
+			renewed <- q.Token
+			p.send(`{"id":%d,"op":"ok"}`, q.ID)
+			<-conn.CloseRead(t.Context()).Done()
+		}, client.Options{Token: func(context.Context) (string, error) {
+			asked = append(asked, time.Since(start))
+			if time.Since(start) < 18*time.Second {
+				return "old", nil
+			}
+			return "new", nil
+		}})
+		defer end()
+		pass(time.Minute)
+		if token := <-renewed; token != "new" {
+			t.Errorf("renewed by %q", token)
+		}
+		want := []time.Duration{0, 0, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second}
+		if !slices.Equal(asked, want) {
+			t.Errorf("asked at %v, want %v", asked, want)
 		}
 	})
 }
@@ -192,7 +232,7 @@ func TestSwallowed(t *testing.T) {
 			default:
 				<-r.Context().Done()
 			}
-		}, states)
+		}, client.Options{OnState: states.add})
 		defer end()
 		if took := time.Since(start); took != 20*time.Second {
 			t.Errorf("connecting took %v", took)

@@ -155,7 +155,8 @@ func TestTokenRefused(t *testing.T) {
 	}{
 		"no secret":               {nil, nil, "PGWS_JWT_SECRET"},
 		"a short secret":          {env{"PGWS_JWT_SECRET": "thirty-one-bytes-are-not-enough"}, nil, "PGWS_JWT_SECRET"},
-		"a public key":            {env{"PGWS_JWT_SECRET": rsaJWK(&keys().rsa.PublicKey, "")}, nil, "sign"},
+		"a public key":            {env{"PGWS_JWT_SECRET": rsaJWK(&keys().rsa.PublicKey, "")}, nil, "private key"},
+		"keys elsewhere":          {env{"PGWS_JWT_SECRET": "https://localhost/keys"}, nil, "private key"},
 		"a claim without a value": {env{"PGWS_JWT_SECRET": secret}, []string{"--claim", "name"}, "name"},
 		"a claim without a name":  {env{"PGWS_JWT_SECRET": secret}, []string{"--claim", "=value"}, "=value"},
 		"a time below zero":       {env{"PGWS_JWT_SECRET": secret}, []string{"--ttl=-1h"}, "time"},

@@ -50,9 +50,9 @@ func copyOfBinary(t *testing.T) string {
 // A dev is a run of `pgws dev`, whose temporary folders are made in dir.
 type dev struct {
 	server
-	dir   string
-	token string // that it prints
-	hello string // the line for a shell that it prints
+	dir string
+	// It prints a token, and lines for a shell.
+	token, export, listen, send, post, hello string
 }
 
 // launchDev runs `pgws dev` without any setting but a free port, in a process group of its own, as a terminal does.
@@ -71,8 +71,12 @@ func launchDev(t *testing.T, user *syscall.Credential, arguments ...string) *dev
 func startDev(t *testing.T, user *syscall.Credential, arguments ...string) *dev {
 	t.Helper()
 	d := launchDev(t, user, arguments...)
-	d.hello = d.Await(t, &d.Out, `(?s)\n *(PGPASSWORD=.*? -c ".*?")\n`)[1]
-	d.token = d.Await(t, &d.Out, `\n *(eyJ\S+)\n`)[1]
+	d.hello = d.Await(t, &d.Out, `(?s)\n  From SQL +(PGPASSWORD=.*? -c ".*?")\n`)[1]
+	d.token = d.Await(t, &d.Out, `\n  export .*PGWS_TOKEN=(eyJ\S+)\n`)[1]
+	d.export = d.Await(t, &d.Out, `\n  (export .*)\n`)[1]
+	d.listen = d.Await(t, &d.Out, `\n  Listen +(.*)\n`)[1]
+	d.send = d.Await(t, &d.Out, `\n  Send +(.*)\n`)[1]
+	d.post = d.Await(t, &d.Out, `\n  By HTTP +(.*)\n`)[1]
 	d.addr = "127.0.0.1:" + d.Await(t, &d.Out, `http://localhost:(\d+)/`)[1]
 	connection := regexp.MustCompile(`^PGPASSWORD=(\S+) .* -h (\S+) -p (\S+) -U (\S+) (\S+)`).FindStringSubmatch(d.hello)
 	if connection == nil {
@@ -82,6 +86,11 @@ func startDev(t *testing.T, user *syscall.Credential, arguments ...string) *dev 
 	d.uri = "postgres://" + role + ":" + password + "@" + net.JoinHostPort(host, port) + "/" + database
 	d.secrets = append(d.secrets, password)
 	return d
+}
+
+// shell runs a line as it is printed.
+func (d *dev) shell(line string) *exec.Cmd {
+	return exec.Command("/bin/sh", "-c", d.export+"\n"+line)
 }
 
 // ctrlC signals the whole process group, as a terminal does.
@@ -134,11 +143,23 @@ func TestDev(t *testing.T) {
 			if got := c.receiveMessage().Payload; got != "from a client" {
 				t.Errorf("got %q", got)
 			}
-			out, err := exec.Command("/bin/sh", "-c", d.hello).CombinedOutput()
-			if err != nil {
-				t.Errorf("%s: %v\n%s", d.hello, err, out)
+			listening := &program{Program: programtest.New(d.shell("exec " + d.listen + " --count=3"))}
+			listening.run(t)
+			listening.awaitLog(t, "listening to chat")
+			for _, line := range []string{d.send, d.post, d.hello} {
+				if out, err := d.shell(line).CombinedOutput(); err != nil {
+					t.Errorf("%s: %v\n%s", line, err, out)
+				}
+			}
+			for range 2 {
+				if got := c.receiveMessage().Payload; got != "hello" {
+					t.Errorf("got %q", got)
+				}
 			}
 			c.expect(`{"channel" : "chat", "payload" : "hello from SQL"}`)
+			if status := listening.wait(t); status != 0 {
+				t.Errorf("%s: the status is %d", d.listen, status)
+			}
 			conn := connect(t, d.uri)
 			if got := query(t, conn, "show wal_level"); got != "logical" {
 				t.Errorf("wal_level is %s", got)

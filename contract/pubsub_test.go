@@ -58,6 +58,7 @@ type heard struct {
 	Channel  string
 	Position string
 	Payload  json.RawMessage
+	Gap      bool
 }
 
 func parseHeard(t *testing.T, output string) (all []heard) {
@@ -105,7 +106,21 @@ func TestSub(t *testing.T) {
 	if diff := cmp.Diff(all[2:], parseHeard(t, again.Out.String())); diff != "" {
 		t.Errorf("after the second (-want +got):\n%s", diff)
 	}
-	s.sub(t, "chat", "--since=nowhere").awaitLog(t, "messages of chat may have been missed")
+	late := s.sub(t, "chat", "news", "--since=nowhere", "--count=1")
+	late.awaitLog(t, "messages of news may have been missed")
+	s.notify(t, notified[0])
+	late.wait(t)
+	all = parseHeard(t, late.Out.String())
+	var channels []string
+	for _, h := range all[:len(all)-1] {
+		if !h.Gap || h.Payload != nil {
+			t.Errorf("got %+v", h)
+		}
+		channels = append(channels, h.Channel)
+	}
+	if last := all[len(all)-1]; strings.Join(channels, " ") != "chat news" || last.Gap || string(last.Payload) != notified[0] {
+		t.Errorf("got %s", late.Out.String())
+	}
 }
 
 // What pub says is sent has been committed, and is what a browser would have sent.
@@ -168,7 +183,7 @@ func TestPubLines(t *testing.T) {
 	}
 	p := s.command(t, nil, strings.NewReader("1\n2\nthree\n4\n"), "pub", "chat", "--lines", "--json")
 	p.run(t)
-	if status, stderr := p.wait(t), p.Log.String(); status != 1 || !strings.Contains(stderr, "line 3") || !strings.Contains(stderr, "2 messages") {
+	if status, stderr := p.wait(t), p.Log.String(); status != 1 || !strings.Contains(stderr, "line 3") || !strings.Contains(stderr, "; 2 messages delivered") {
 		t.Errorf("status %d, standard error %q", status, stderr)
 	}
 	for _, want := range []string{`"payload":1,`, `"payload":2,`} {
@@ -234,6 +249,8 @@ func TestPubSubRefused(t *testing.T) {
 	}{
 		"no channel":          {nil, "", []string{"sub"}, 2, "channel"},
 		"no channel to send":  {nil, "", []string{"pub"}, 2, "channel"},
+		"sub: no name":        {nil, "", []string{"sub", "a", ""}, 2, "no name"},
+		"pub: no name":        {nil, "", []string{"pub", ""}, 2, "no name"},
 		"too many texts":      {nil, "", []string{"pub", "a", "b", "c"}, 2, "c"},
 		"count below zero":    {nil, "", []string{"sub", "a", "--count=-1"}, 1, "--count"},
 		"sub: expired":        {expired, "", []string{"sub", "a"}, 1, "Token expired"},
@@ -246,10 +263,14 @@ func TestPubSubRefused(t *testing.T) {
 		"no URL":              {nil, "", []string{"sub", "a", "--url=127.0.0.1"}, 1, "http://"},
 		"doubled":             {nil, "", []string{"sub", "a", "a"}, 1, `"a"`},
 		"too large":           {nil, strings.Repeat("x", 8000), []string{"pub", "a"}, 1, "too_large"},
+		"more than is read":   {nil, strings.Repeat(" ", 2_000_000) + "1", []string{"pub", "a", "--json"}, 1, "standard input: too long"},
+		"a line of that size": {nil, strings.Repeat("x", 2_000_000), []string{"pub", "a", "--lines"}, 1, "line 1: standard input: too long"},
 		"nothing":             {nil, "", []string{"pub", "a"}, 1, "standard input"},
 		"no JSON":             {nil, "", []string{"pub", "a", "{", "--json"}, 1, "--json"},
 		"lines of a text":     {nil, "", []string{"pub", "a", "x", "--lines"}, 1, "--lines"},
 		"a key without words": {env{"PGWS_TOKEN": "", "PGWS_JWT_SECRET": "short"}, "", []string{"pub", "a", "x"}, 1, "PGWS_JWT_SECRET"},
+		"a key that verifies": {env{"PGWS_TOKEN": "", "PGWS_JWT_SECRET": rsaJWK(&keys().rsa.PublicKey, "")}, "", []string{"sub", "a"}, 1, "set PGWS_TOKEN"},
+		"keys elsewhere":      {env{"PGWS_TOKEN": "", "PGWS_JWT_SECRET": "https://localhost/keys"}, "", []string{"pub", "a", "x"}, 1, "set PGWS_TOKEN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

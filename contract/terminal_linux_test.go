@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -69,6 +70,21 @@ func (term *terminal) press(t *testing.T, keys string) {
 	check(t, err)
 }
 
+// expectInterrupted wants the program to end with status 1, and to say why.
+func (term *terminal) expectInterrupted(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-term.done:
+		var status *exec.ExitError
+		if !errors.As(err, &status) || status.ExitCode() != 1 {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatalf("it goes on: %q", term.String())
+	}
+	term.await(t, "pgws: interrupt")
+}
+
 const (
 	ctrlC = "\x03"
 	ctrlD = "\x04"
@@ -98,6 +114,8 @@ func TestSubOnTerminal(t *testing.T) {
 			term.await(t, tc.want)
 			term.await(t, `  \\x1b\]0;title\\a\\nsecond`)
 			term.await(t, `  \{"channel":"chat","id":1\}`)
+			s.notify(t, message("a\u00a0b 👩\u200d👧 \u202ec"))
+			term.await(t, "  a\u00a0b 👩\u200d👧 \\\\u202ec")
 			term.press(t, ctrlC)
 			check(t, <-term.done)
 			if strings.Contains(term.String(), "\x1b]") {
@@ -135,15 +153,50 @@ func TestPubOnTerminal(t *testing.T) {
 	})
 	t.Run("ended by Ctrl-C", func(t *testing.T) {
 		t.Parallel()
+		term := s.onTerminal(t, nil, "pub", "chat")
+		term.await(t, "Ctrl-D")
+		term.press(t, "one\n"+ctrlC)
+		term.expectInterrupted(t)
+	})
+	t.Run("lines ended by Ctrl-C", func(t *testing.T) {
+		t.Parallel()
 		term := s.onTerminal(t, nil, "pub", "chat", "--lines")
 		term.await(t, "Ctrl-D")
 		term.press(t, "one\n")
-		term.await(t, "1 messages")
+		term.await(t, "1 message delivered")
 		term.press(t, ctrlC)
-		var status *exec.ExitError
-		if err := <-term.done; !errors.As(err, &status) || status.ExitCode() != 1 {
-			t.Errorf("got %v", err)
-		}
-		term.await(t, "interrupt.*1 messages were delivered")
+		term.expectInterrupted(t)
+		term.await(t, "interrupt.*; 1 message delivered\r\n")
 	})
+}
+
+// What PostgreSQL has committed counts as delivered, also when its receipt cannot be printed.
+func TestPubUnprinted(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	check(t, err)
+	t.Cleanup(func() { _ = full.Close() })
+	for name, tc := range map[string]struct {
+		arguments []string
+		want      string
+	}{
+		"one":   {nil, `^pgws: delivered, but .*no space left on device\n$`},
+		"lines": {[]string{"--lines"}, `^pgws: line 1: delivered, but .*no space left on device; 1 message delivered\n$`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := s.dial(t, "/"+name+"/"+token(`{"mode":"r"}`))
+			p := s.command(t, nil, strings.NewReader("hello\n"), append([]string{"pub", name}, tc.arguments...)...)
+			p.Stdout, p.Stderr = full, &p.Log
+			programtest.DieWithUs(p.Cmd)
+			var status *exec.ExitError
+			if err := p.Run(); !errors.As(err, &status) || status.ExitCode() != 1 || !regexp.MustCompile(tc.want).MatchString(p.Log.String()) {
+				t.Errorf("%v, standard error %q", err, p.Log.String())
+			}
+			if got := c.receiveMessage().Payload; got != "hello" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
 }

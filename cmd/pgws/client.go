@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,19 @@ func (f *clientFlags) token(mode string, channels []string) (string, error) {
 	if os.Getenv("PGWS_JWT_SECRET") == "" {
 		return "", errors.New("no token: set PGWS_TOKEN, or PGWS_JWT_SECRET to sign one, or give --token-file FILE")
 	}
-	return app.Token(os.LookupEnv, app.TokenOptions{Mode: mode, Channels: channels, TTL: signedFor})
+	token, err := app.Token(os.LookupEnv, app.TokenOptions{Mode: mode, Channels: channels, TTL: signedFor})
+	if err != nil {
+		return "", fmt.Errorf("no token: set PGWS_TOKEN, or give --token-file FILE, since none can be signed: %w", err)
+	}
+	return token, nil
+}
+
+// haveNames refuses a channel without a name. It is one, but what stands there is most likely an unset variable.
+func haveNames(channels ...string) error {
+	if slices.Contains(channels, "") {
+		return errors.New("a channel has no name")
+	}
+	return nil
 }
 
 // notices are lines on standard error about the connection, not about messages.

@@ -59,7 +59,7 @@ type devCommand struct {
 func (c devCommand) Run(ctx context.Context) error {
 	level := os.Getenv("PGWS_LOG_LEVEL")
 	return app.Dev(ctx, app.DevOptions{
-		Dir: c.Data, Lookup: os.LookupEnv, Version: versionText(), Log: newLog(level), Out: os.Stdout,
+		Dir: c.Data, Lookup: os.LookupEnv, Program: os.Args[0], Version: versionText(), Log: newLog(level), Out: os.Stdout,
 	})
 }
 

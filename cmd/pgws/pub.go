@@ -2,12 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -32,8 +31,6 @@ const (
 	pubTimeout = 30 * time.Second
 	// underWay is how many lines may have been sent and have no receipt yet.
 	underWay = 1000
-	// mostInput is more than a message can have.
-	mostInput = 1 << 20
 )
 
 // Help says what stands above the flags.
@@ -41,6 +38,9 @@ func (c *pubCommand) Help() string {
 	return "It ends with status 0 when PostgreSQL has committed the message, and prints the receipt: for people on a terminal, " +
 		"as a line of JSON elsewhere.\n\n" + aboutTokens
 }
+
+// Validate refuses what no message can be sent to.
+func (c *pubCommand) Validate() error { return haveNames(c.Channel) }
 
 // Run sends what the arguments or standard input have.
 func (c *pubCommand) Run(ctx context.Context) error {
@@ -55,7 +55,7 @@ func (c *pubCommand) Run(ctx context.Context) error {
 		return c.lines(ctx)
 	}
 	if fromInput {
-		text, err := readAll(os.Stdin)
+		text, err := readAll(ctx, os.Stdin)
 		if err != nil {
 			return err
 		}
@@ -77,28 +77,24 @@ func (c *pubCommand) Run(ctx context.Context) error {
 		return err
 	}
 	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		return json.NewEncoder(os.Stdout).Encode(receipt)
+		return printJSON(receipt)
 	}
 	_, err = fmt.Printf("delivered to %s at %s\n", printable(c.Channel), receipt.Time().Format("15:04:05.000"))
 	return err
+}
+
+// printJSON prints a receipt for programs.
+func printJSON(receipt client.Receipt) error {
+	if err := json.NewEncoder(os.Stdout).Encode(receipt); err != nil {
+		return fmt.Errorf("delivered, but the receipt cannot be printed: %w", err)
+	}
+	return nil
 }
 
 func (c *pubCommand) connect(ctx context.Context) (*client.Client, error) {
 	n := newNotices()
 	n.quiet = true
 	return c.dial(ctx, "w", []string{c.Channel}, n)
-}
-
-// readAll reads one message. A newline at its end is the shell's or the editor's.
-func readAll(in io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(in, mostInput))
-	if err != nil {
-		return "", fmt.Errorf("standard input: %w", err)
-	}
-	if len(text) == 0 {
-		return "", errors.New("standard input is empty")
-	}
-	return string(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))), nil
 }
 
 func (c *pubCommand) payload(text string) (any, error) {
@@ -111,15 +107,6 @@ func (c *pubCommand) payload(text string) (any, error) {
 	return json.RawMessage(text), nil
 }
 
-// A line is one of standard input, or why there is none.
-type line struct {
-	number int
-	text   string
-	err    error
-	// receipt is that of a line that has been sent.
-	receipt func(context.Context) (client.Receipt, error)
-}
-
 // lines sends each line of standard input. After the first that fails no more are sent; those under way are waited for.
 func (c *pubCommand) lines(ctx context.Context) error {
 	connection, err := c.connect(ctx)
@@ -130,52 +117,38 @@ func (c *pubCommand) lines(ctx context.Context) error {
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	sent := make(chan line, underWay)
-	show, delivered, refused := newBar(os.Stderr), 0, error(nil)
+	show, delivered := newBar(os.Stderr), 0
+	var refused, unprinted error
 	var collecting sync.WaitGroup
 	collecting.Go(func() {
 		for l := range sent {
-			if err := c.collect(ctx, l); err == nil {
-				delivered++
-				show.count(delivered)
-			} else if refused == nil {
-				refused = fmt.Errorf("line %d: %w", l.number, err)
+			receipt, err := l.wait(ctx)
+			if err != nil {
+				refused = cmp.Or(refused, l.failed(err))
 				stop()
+				continue
+			}
+			delivered++
+			show.count(delivered)
+			if unprinted == nil && !term.IsTerminal(int(os.Stdout.Fd())) {
+				if err := printJSON(receipt); err != nil {
+					unprinted = l.failed(err)
+					stop()
+				}
 			}
 		}
 	})
-	err = c.send(sending, connection, readLines(os.Stdin), sent)
+	err = c.send(sending, connection, read(os.Stdin, bufio.ScanLines), sent)
 	close(sent)
 	collecting.Wait()
 	show.clear()
-	if refused != nil { // It is of an earlier line.
-		err = refused
-	}
-	if err != nil {
-		return fmt.Errorf("%w; %d messages were delivered", err, delivered)
+	if err := cmp.Or(refused, unprinted, err); err != nil { // The first is of an earlier line.
+		return fmt.Errorf("%w; %s", err, deliveries(delivered))
 	}
 	if term.IsTerminal(int(os.Stdout.Fd())) {
-		fmt.Printf("%d messages delivered to %s\n", delivered, printable(c.Channel))
+		fmt.Printf("%s to %s\n", deliveries(delivered), printable(c.Channel))
 	}
 	return nil
-}
-
-// readLines reads lines in a goroutine that nobody waits for: reading standard input can only be ended by its other side
-// or with the program.
-func readLines(in io.Reader) <-chan line {
-	lines := make(chan line)
-	go func() {
-		defer close(lines)
-		scanner := bufio.NewScanner(in)
-		scanner.Buffer(nil, mostInput)
-		number := 1
-		for ; scanner.Scan(); number++ {
-			lines <- line{number: number, text: scanner.Text()}
-		}
-		if err := scanner.Err(); err != nil {
-			lines <- line{number: number, err: fmt.Errorf("standard input: %w", err)}
-		}
-	}()
-	return lines
 }
 
 // send sends lines until there are no more, or one cannot be sent.
@@ -195,7 +168,7 @@ func (c *pubCommand) send(ctx context.Context, connection *client.Client, lines 
 			l.err = c.start(ctx, connection, &l)
 		}
 		if l.err != nil {
-			return fmt.Errorf("line %d: %w", l.number, l.err)
+			return l.failed(l.err)
 		}
 		sent <- l // It is collected.
 	}
@@ -212,15 +185,20 @@ func (c *pubCommand) start(ctx context.Context, connection *client.Client, l *li
 	return err
 }
 
-// collect waits for the receipt of a line, and prints it for programs.
-func (c *pubCommand) collect(ctx context.Context, l line) error {
+// wait waits for the receipt of a line that has been sent.
+func (l *line) wait(ctx context.Context) (client.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, pubTimeout)
 	defer cancel()
-	receipt, err := l.receipt(ctx)
-	if err != nil || term.IsTerminal(int(os.Stdout.Fd())) {
-		return err
+	return l.receipt(ctx)
+}
+
+func (l *line) failed(err error) error { return fmt.Errorf("line %d: %w", l.number, err) }
+
+func deliveries(count int) string {
+	if count == 1 {
+		return "1 message delivered"
 	}
-	return json.NewEncoder(os.Stdout).Encode(receipt)
+	return fmt.Sprintf("%d messages delivered", count)
 }
 
 // count shows how many there have been, where the end is not known.
@@ -229,5 +207,5 @@ func (b *bar) count(done int) {
 		return
 	}
 	b.shown = time.Now()
-	fmt.Fprintf(b.out, "\r\x1b[K%d messages delivered", done)
+	fmt.Fprintf(b.out, "\r\x1b[K%s", deliveries(done))
 }

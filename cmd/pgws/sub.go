@@ -32,8 +32,12 @@ type subCommand struct {
 // Help says what stands above the flags.
 func (c *subCommand) Help() string {
 	return "On a terminal, a message is a line with its time, channel, text and the sender's claim sub. " +
-		"Elsewhere it is a line of JSON: {\"channel\":…,\"position\":…,\"payload\":…}.\n\n" + aboutTokens
+		"Elsewhere it is a line of JSON: {\"channel\":…,\"position\":…,\"payload\":…}; where messages " +
+		"may have been missed, {\"channel\":…,\"position\":…,\"gap\":true}, which --count does not count.\n\n" + aboutTokens
 }
+
+// Validate refuses what nobody means to hear.
+func (c *subCommand) Validate() error { return haveNames(c.Channel...) }
 
 // Run prints messages until there have been enough, or the user ends it.
 func (c *subCommand) Run(ctx context.Context) error {
@@ -68,12 +72,12 @@ func (c *subCommand) follow(ctx context.Context, p printer, n *notices) error {
 		if err != nil {
 			return err
 		}
+		if err := p.print(&m); err != nil {
+			return err
+		}
 		if m.Gap {
 			n.say("messages of %s may have been missed here", printable(m.Channel))
 			continue
-		}
-		if err := p.print(&m); err != nil {
-			return err
 		}
 		if count++; count == c.Count {
 			return nil
@@ -82,7 +86,7 @@ func (c *subCommand) follow(ctx context.Context, p printer, n *notices) error {
 	return nil
 }
 
-// A printer prints messages.
+// A printer prints messages, and for programs gaps; people are told of these by notices.
 type printer interface {
 	print(m *client.Message) error
 }
@@ -107,8 +111,9 @@ func (j *jsonLines) print(m *client.Message) error {
 	return (*json.Encoder)(j).Encode(struct {
 		Channel  string          `json:"channel"`
 		Position string          `json:"position"`
-		Payload  json.RawMessage `json:"payload"`
-	}{m.Channel, m.Position, m.Payload})
+		Payload  json.RawMessage `json:"payload,omitempty"`
+		Gap      bool            `json:"gap,omitempty"`
+	}{m.Channel, m.Position, m.Payload, m.Gap})
 }
 
 // A terminal is for people.
@@ -119,6 +124,9 @@ type terminal struct {
 }
 
 func (t *terminal) print(m *client.Message) error {
+	if m.Gap {
+		return nil
+	}
 	var claims struct {
 		Sub any     `json:"sub"`
 		At  float64 `json:"message_delivered_at"`
@@ -156,12 +164,10 @@ func colour(channel string) style {
 
 // printable shows on one line what others have written, and lets none of it command the terminal.
 func printable(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
-	}
 	var b strings.Builder
 	for _, r := range text {
-		if unicode.IsPrint(r) {
+		// What joins or parts letters and emoji moves no cursor.
+		if unicode.IsGraphic(r) || r == '\u200c' || r == '\u200d' {
 			b.WriteRune(r)
 			continue
 		}

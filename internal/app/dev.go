@@ -21,7 +21,9 @@ type DevOptions struct {
 	// Dir keeps the database; empty: it goes away at the end.
 	Dir string
 	// Lookup finds settings that the user has set nonetheless.
-	Lookup  config.Lookup
+	Lookup config.Lookup
+	// Program is how the user runs pgws.
+	Program string
 	Version string
 	Log     *slog.Logger
 	// Out is where the newcomer reads on.
@@ -62,7 +64,7 @@ func Dev(ctx context.Context, o DevOptions) (err error) {
 	go func() { ended <- a.Run(ctx) }()
 	select {
 	case <-a.Started():
-		if err := welcome(o.Out, a, cluster); err != nil {
+		if err := welcome(o, a, cluster); err != nil {
 			stop(err)
 			return errors.Join(err, <-ended)
 		}
@@ -110,7 +112,7 @@ func newDev(ctx context.Context, o DevOptions, cluster *devpg.Cluster, port stri
 }
 
 // welcome prints what a newcomer needs next.
-func welcome(out io.Writer, a *App, cluster *devpg.Cluster) error {
+func welcome(o DevOptions, a *App, cluster *devpg.Cluster) error {
 	_, port, err := net.SplitHostPort(a.Addr().String())
 	if err != nil {
 		return fmt.Errorf("the listener's address: %w", err)
@@ -127,21 +129,24 @@ func welcome(out io.Writer, a *App, cluster *devpg.Cluster) error {
 	if a.Config.CertificateFile != "" {
 		scheme, wsScheme = "https", "wss"
 	}
-	_, err = fmt.Fprintf(out, `
-  pgws %s is running with a PostgreSQL of its own.
+	_, err = fmt.Fprintf(o.Out, `
+  pgws %[1]s is running with a PostgreSQL of its own.
 
-  Demo page   %s://localhost:%s/
-  Websocket   %s://localhost:%[3]s/CHANNEL/TOKEN
+  Demo page   %[2]s://localhost:%[4]s/
+  Websocket   %[3]s://localhost:%[4]s/CHANNEL/TOKEN
 
-  A token (any channel, reads and writes, 24 hours):
-  %[5]s
+  A token for any channel, to read and to write, for 24 hours. In another terminal:
 
-  Say hello from SQL:
-  %[6]s \
-    -c "select pg_notify('%[7]s', json_build_object('channel','chat','payload','hello from SQL')::text)"
+  export PGWS_URL=%[2]s://localhost:%[4]s PGWS_TOKEN=%[5]s
+
+  Listen      %[6]s sub chat
+  Send        %[6]s pub chat hello
+  By HTTP     curl -d hello -H "Authorization: Bearer $PGWS_TOKEN" $PGWS_URL/chat
+  From SQL    %[7]s \
+              -c "select pg_notify('%[8]s', json_build_object('channel','chat','payload','hello from SQL')::text)"
 
   Stop with Ctrl-C.
 
-`, a.Version, scheme, port, wsScheme, token, cluster.Psql(), a.Config.ListenChannel)
+`, a.Version, scheme, wsScheme, port, token, o.Program, cluster.Psql(), a.Config.ListenChannel)
 	return err
 }

@@ -34,6 +34,7 @@ func TestDevTakesAnotherPort(t *testing.T) {
 	go func() {
 		ended <- app.Dev(ctx, app.DevOptions{
 			Lookup:  func(string) (string, bool) { return "", false },
+			Program: "pgws",
 			Version: "test",
 			Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 			Out:     text,

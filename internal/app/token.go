@@ -45,7 +45,11 @@ func Token(lookup config.Lookup, o TokenOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return keys.Sign(claims)
+	token, err := keys.Sign(claims)
+	if err != nil {
+		return "", fmt.Errorf("PGWS_JWT_SECRET only verifies: tokens come from who has the private key: %w", err)
+	}
+	return token, nil
 }
 
 func (o *TokenOptions) claims(rules *auth.Rules, now time.Time) ([]byte, error) {

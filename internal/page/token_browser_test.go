@@ -14,6 +14,11 @@ func TestEditedClaims(t *testing.T) {
 	p := browsertest.OpenDemo(t, r.URL)
 	before := browsertest.Eval[string](p, `document.querySelector("#token").textContent`)
 
+	t.Log("Claims of the same name make nobody else.")
+	p.Click("#preset-expire")
+	p.Wait(`document.querySelector("#status").textContent.startsWith("Signed.")`)
+	p.Want(`document.querySelector("#step-claims").dataset.done === undefined`)
+
 	p.Claim(`{"mode":"rw","sub":"ada","team":{"id":7}}`)
 	p.WaitState("chat", "open")
 	p.Send("it is me")
@@ -77,6 +82,7 @@ func TestExpiredToken(t *testing.T) {
 	r.end(3001, "JWT expired")
 	p.WaitState("chat", "closed")
 	p.Want(`document.querySelector("#connection").dataset.code === "3001"`)
+	p.Want(`document.querySelector("#status").textContent === ""`)
 	p.Want(`document.querySelector("#connection-detail").textContent === "3001 the token has expired (“JWT expired”)"`)
 	p.Wait(`document.querySelector("#messages").textContent.includes("closed: 3001 the token has expired (“JWT expired”)")`)
 	p.Send("too late")

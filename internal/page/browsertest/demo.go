@@ -51,7 +51,8 @@ func (p *Tab) Send(text string) {
 // Claim has other claims signed, and waits until the channels are being joined with them.
 func (p *Tab) Claim(claims string) {
 	p.t.Helper()
+	before := Eval[string](p, `document.querySelector("#token").textContent`)
 	p.Enter("#claims", claims)
 	p.Click("#claims-apply")
-	p.Wait(`document.querySelector("#status").textContent.startsWith("Signed.")`)
+	p.Wait(fmt.Sprintf(`document.querySelector("#token").textContent !== %q`, before))
 }

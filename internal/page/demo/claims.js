@@ -16,7 +16,7 @@ export class ClaimsPanel {
   #life = /** @type {HTMLElement} */ (document.getElementById("token-life"));
   #onApply;
 
-  /** @param {() => void} onApply called when new claims have been signed and are in use */
+  /** @param {(before: Claims) => void} onApply called when new claims have been signed and are in use, with those before */
   constructor(onApply) {
     this.#onApply = onApply;
     this.#show();
@@ -74,6 +74,7 @@ export class ClaimsPanel {
 
   /** @param {string} text */
   async #apply(text) {
+    const before = this.claims;
     try {
       const claims = object(text);
       this.#signed = await this.#sign(claims);
@@ -86,7 +87,7 @@ export class ClaimsPanel {
     this.#span = left === Infinity ? 0 : Math.max(0, Math.ceil(left));
     this.#complain("");
     this.#show();
-    this.#onApply();
+    this.#onApply(before);
   }
 
   /** Makes the claims last from now on. Who edits them is not disturbed. @param {number} seconds */

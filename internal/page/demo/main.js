@@ -32,9 +32,12 @@ const sendForm = element("send-form", HTMLFormElement);
 const text = element("text", HTMLInputElement);
 const status = element("status", HTMLElement);
 
-/** @param {string} words */
-function say(words) {
+let passing = false; // The status holds no longer than the connection.
+
+/** @param {string} words @param {boolean} [whileOpen] whether they hold no longer than the connection */
+function say(words, whileOpen = false) {
   status.textContent = words;
+  passing = whileOpen;
 }
 
 /**
@@ -49,15 +52,15 @@ let told = ""; // the state that the stream told last: of a server that stays aw
 const stream = new Stream();
 // The meta channel first, so that it already hears of this window.
 const listening = new Events().listen(metaChannel);
-const claims = new ClaimsPanel(() => {
-  done("claims");
-  say("Signed. The channels are joined again with the new token.");
+const claims = new ClaimsPanel((before) => {
+  if (claims.claims.sub !== before.sub) done("claims");
+  say("Signed. The channels are joined again with the new token.", true);
   reopen();
 });
 const connection = new Connection({
   token: async () => {
     await listening;
-    if (connection.state === "open" && claims.renews) say("The token is renewed. The connection stays.");
+    if (connection.state === "open" && claims.renews) say("The token is renewed. The connection stays.", true);
     return claims.token();
   },
   expired: () => claims.expired,
@@ -93,6 +96,7 @@ function stateChanged() {
   if (state !== "connecting") element("connection-detail", HTMLElement).textContent = why;
   reconnect.hidden = state === "connecting" || state === "open";
   channels.update();
+  if (passing && (state === "waiting" || state === "closed")) say("");
   if (state === "connecting" || told === state + code) return;
   const lost = told.startsWith("open") ? "connection lost" : "no connection";
   told = state + code;
