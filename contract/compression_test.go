@@ -274,7 +274,7 @@ func TestForbiddenCompression(t *testing.T) {
 	t.Log("A message of the greatest length is none too much.")
 	v1 := s.compressingV1(t, "/"+token(`{"mode":"rw","channel":"b"}`))
 	const empty = `{"id":1,"op":"ping","x":""}`
-	v1.raw(frame(fin|rsv1|opText, deflated(strings.Replace(empty, `""`, `"`+strings.Repeat("x", 1<<20-len(empty))+`"`, 1))))
+	v1.raw(frame(fin|rsv1|opText, deflated(strings.Replace(empty, `""`, `"`+strings.Repeat("x", 128<<10-len(empty))+`"`, 1))))
 	if got, _ := v1.receivePacked(); got != `{"id":1,"op":"ok"}` {
 		t.Errorf("got %s", got)
 	}

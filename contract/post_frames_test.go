@@ -89,7 +89,7 @@ func TestPostedFramesRefused(t *testing.T) { //nolint:tparallel // The subtests 
 		"two":                     {"/", some, `{"op":"publish","channel":"a","payload":"x"}{}`, bad, ``},
 		"not UTF-8":               {"/", some, "{\"op\":\"publish\",\"channel\":\"a\",\"payload\":\"\xff\"}", bad, ``},
 		"no op":                   {"/", some, `{"id":1,"channel":"a","payload":"x"}`, bad, `1`},
-		"another op":              {"/", some, `{"id":"p","op":"ping"}`, bad, `"p"`},
+		"no op that is known":     {"/", some, `{"id":"p","op":"dance"}`, bad, `"p"`},
 		"auth":                    {"/", some, `{"id":1,"op":"auth","token":"x"}`, bad, `1`},
 		"subscribe":               {"/", some, `{"id":1,"op":"subscribe","channels":["a"]}`, bad, `1`},
 		"no channel":              {"/", some, `{"id":1,"op":"publish","payload":"x"}`, bad, `1`},
@@ -100,7 +100,9 @@ func TestPostedFramesRefused(t *testing.T) { //nolint:tparallel // The subtests 
 		"another channel":         {"/", some, `{"id":1,"op":"publish","channel":"c","payload":"x"}`, forbidden, `1`},
 		"another than the path's": {"/a", some, `{"id":1,"op":"publish","channel":"c","payload":"x"}`, forbidden, `1`},
 		"the path's":              {"/c", some, `{"id":1,"op":"publish","channel":"a","payload":"x"}`, forbidden, ``},
-		"mode r":                  {"/", `{"mode":"r","channel":"a"}`, `{"id":1,"op":"publish","channel":"a","payload":"x"}`, forbidden, ``},
+		"mode r":                  {"/", `{"mode":"r","channel":"a"}`, `{"id":1,"op":"publish","channel":"a","payload":"x"}`, forbidden, `1`},
+		"a ping, another's token": {"/", `{"mode":"r","exp":1}`, `{"id":1,"op":"ping"}`, http.StatusUnauthorized, ``},
+		"a ping to another":       {"/c", some, `{"id":1,"op":"ping"}`, forbidden, ``},
 		"too large":               {"/", some, `{"id":1,"op":"publish","channel":"a","payload":"` + strings.Repeat("x", 8000) + `"}`, 413, `1`},
 		"far too large":           {"/", some, `{"id":1,"op":"publish","channel":"a","payload":"` + strings.Repeat("x", 10000) + `"}`, 413, ``},
 	} {
@@ -118,6 +120,25 @@ func TestPostedFramesRefused(t *testing.T) { //nolint:tparallel // The subtests 
 		})
 	}
 	s.ask(t, posting("/a", anybody, "the first that is sent")).receipt()
+	if got := parseMessage(t, heard.receive()).Payload; got != "the first that is sent" {
+		t.Errorf("PostgreSQL was sent %q", got)
+	}
+}
+
+// A ping is answered whatever the mode is, and however much was sent.
+func TestPostedPing(t *testing.T) {
+	t.Parallel()
+	s := start(t, env{"PGWS_MESSAGE_RATE": "1"})
+	heard := s.listen(t)
+	for range 5 {
+		for _, mode := range []string{"r", "w", "rw"} {
+			a := s.ask(t, posting("/?protocol=pgws.v1", `{"mode":"`+mode+`"}`, `{"id":"p","op":"ping"}`))
+			if body := a.text(); a.status != http.StatusOK || body != `{"id":"p","op":"ok"}`+"\n" {
+				t.Errorf("answered %d %q", a.status, body)
+			}
+		}
+	}
+	s.ask(t, posting("/a", `{"mode":"w"}`, "the first that is sent")).receipt()
 	if got := parseMessage(t, heard.receive()).Payload; got != "the first that is sent" {
 		t.Errorf("PostgreSQL was sent %q", got)
 	}

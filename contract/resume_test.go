@@ -170,8 +170,7 @@ func TestEventsGap(t *testing.T) {
 			if st.resumed() {
 				t.Errorf("from %q: %s", tc.id, st.ready.data)
 			}
-			st.expectGap("gap", "chat")
-			st.expectGap("gap", "talk")
+			st.expectGaps("gap", "chat", "talk")
 			framed := tc.server.events(t, resuming("/?protocol=pgws.v1", claims, tc.id))
 			if framed.resumed() {
 				t.Errorf("from %q: %s", tc.id, framed.ready.data)
@@ -206,10 +205,8 @@ func TestEventsMissed(t *testing.T) {
 	missed := ""
 	for n := range 3 {
 		s.terminate(t)
-		for _, channel := range []string{"chat", "talk"} {
-			plain.expectGap("gap", channel)
-			framed.expectGap("", channel)
-		}
+		plain.expectGaps("gap", "chat", "talk")
+		framed.expectGaps("", "chat", "talk")
 		missed = plain.id
 		tell(fmt.Sprintf(`{"channel":"talk","n":%d}`, n))
 	}
@@ -223,8 +220,7 @@ func TestEventsMissed(t *testing.T) {
 	if late.resumed() {
 		t.Errorf("from before the loss: %s", late.ready.data)
 	}
-	late.expectGap("gap", "chat")
-	late.expectGap("gap", "talk")
+	late.expectGaps("gap", "chat", "talk")
 	late = s.events(t, resuming("/", claims, after))
 	if !late.resumed() {
 		t.Errorf("from after the loss: %s", late.ready.data)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,14 +145,24 @@ func (st *stream) expectEvent(name, data string) {
 	sameJSON(st.t, data, e.data)
 }
 
-// expectGap wants the next event to tell of a gap, up to its own position. Name is the event's.
-func (st *stream) expectGap(name, channel string) {
+// expectGaps wants a gap of each channel to come next, in any order.
+func (st *stream) expectGaps(name string, channels ...string) {
 	st.t.Helper()
-	e := st.next()
-	if e.name != name || e.id == "" {
-		st.t.Fatalf("got the event %q %s at %q, want a gap", e.name, e.data, e.id)
+	var got []string
+	for range channels {
+		e := st.next()
+		if e.name != name || e.id == "" {
+			st.t.Fatalf("got the event %q %s at %q, want a gap", e.name, e.data, e.id)
+		}
+		var f v1Frame
+		check(st.t, json.Unmarshal([]byte(e.data), &f))
+		sameJSON(st.t, fmt.Sprintf(`{"op":"gap","channel":%q,"position":%q}`, f.Channel, e.id), e.data)
+		got = append(got, f.Channel)
 	}
-	sameJSON(st.t, fmt.Sprintf(`{"op":"gap","channel":%q,"position":%q}`, channel, e.id), e.data)
+	slices.Sort(got)
+	if diff := cmp.Diff(slices.Sorted(slices.Values(channels)), got); diff != "" {
+		st.t.Fatalf("gaps (-want +got):\n%s", diff)
+	}
 }
 
 // expectEnd wants the stream to end in order, and nothing more to come.

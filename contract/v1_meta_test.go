@@ -1,6 +1,9 @@
 package contract_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // The meta channel tells of each connection of pgws.v1 that has a good token, when it has it, and of its channels then.
 func TestV1MetaChannel(t *testing.T) {
@@ -31,5 +34,10 @@ func TestV1MetaChannel(t *testing.T) {
 	late.expectOK(subscribing("b"))
 	late.expectError(subscribing("meta"), "forbidden")
 	late.expectError(publishing("meta", "x"), "forbidden")
+	t.Log("Of what no notification holds it is told less.")
+	s.speak(t, "/"+strings.Repeat("a", 7990), token(`{"mode":"r","name":"eve"}`))
+	expect("", "eve")
+	s.speak(t, "/a", token(`{"mode":"r","name":"`+strings.Repeat("x", 8000)+`"}`))
+	expect("", "")
 	meta.expectQuiet()
 }

@@ -134,7 +134,7 @@ func TestV1TooLarge(t *testing.T) {
 			t.Errorf("%s: the longest notification has %d bytes", name, got)
 		}
 		c.expectError(publish(most+1), "too_large")
-		c.expectError(publish(100_000), "too_large")
+		c.expectError(publish(20_000), "too_large")
 		c.sent(publish(1), heard)
 		c.expectQuiet()
 	}
@@ -182,6 +182,26 @@ func TestV1MaxMessageBytes(t *testing.T) {
 		if reason := c.expectClose(ws.StatusMessageTooBig); !strings.Contains(reason, "1000") {
 			t.Errorf("%s: the reason is %q", name, reason)
 		}
+	}
+}
+
+// So does more than 128 KiB, which no request needs.
+func TestV1LongestFrame(t *testing.T) {
+	t.Parallel()
+	const longest = 128 << 10
+	s := start(t, nil)
+	ping := func(length int) string { return `{"id":1,"op":"ping"` + strings.Repeat(" ", length-20) + `}` }
+	for name, data := range map[string][]byte{
+		"a promise":  frame(fin|opText, ping(longest+1))[:14],
+		"compressed": frame(fin|rsv1|opText, deflated(ping(longest+1))),
+	} {
+		c := s.compressingV1(t, "/"+token(anybody))
+		c.send(ping(longest))
+		if got := c.receive(); got != `{"id":1,"op":"ok"}` {
+			t.Errorf("%s: got %s", name, got)
+		}
+		c.raw(data)
+		c.expectClose(ws.StatusMessageTooBig)
 	}
 }
 

@@ -88,7 +88,7 @@ func TestV1BadRequests(t *testing.T) {
 	for _, text := range []string{
 		``, ` `, `hello`, `1`, `"ping"`, `null`, `true`, `[]`, `[{"id":1,"op":"ping"}]`, `{`, `{"id":1,"op":"ping"`, `{"id":1,"op":"ping"}}`,
 		`{"id":1,"op":"ping"}{"id":2,"op":"ping"}`, `{"id":1,"op":"ping",}`, `{id:1,op:"ping"}`, `{'id':1,'op':'ping'}`, "{\"id\":1,\"op\":\"pi\nng\"}",
-		"\ufeff" + `{"id":1,"op":"ping"}`, strings.Repeat("[", 100_000), strings.Repeat(`{"a":`, 100_000),
+		"\ufeff" + `{"id":1,"op":"ping"}`, strings.Repeat("[", 100_000), strings.Repeat(`{"a":`, 20_000),
 	} {
 		c.send(text)
 		if f := c.hear(); f.ID != nil || f.Op != "error" || f.Code != "bad_request" || f.Message == "" {

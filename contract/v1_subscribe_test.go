@@ -98,6 +98,24 @@ func TestV1ManyChannels(t *testing.T) {
 	c.expectQuiet()
 }
 
+// The names of all open channels have 64 KiB together at most, as long as one may be.
+func TestV1LongNames(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	c, _ := s.speak(t, "/"+strings.Repeat("a", 7999), token(`{"mode":"r"}`))
+	names := numbered(strings.Repeat("x", 7990), 7)
+	c.expectError(subscribing(strings.Repeat("b", 8000)), "bad_request")
+	c.expectOK(subscribing(names...))
+	c.expectError(subscribing(strings.Repeat("c", 7000)), "bad_request")
+	c.expectOK(subscribing(names...)) // They are open already.
+	if answer := c.expectOK(authorizing(token(`{"mode":"r"}`))); len(answer.Channels) != 8 {
+		t.Errorf("%d channels are open", len(answer.Channels))
+	}
+	c.expectOK(unsubscribing(names[0]))
+	c.expectOK(subscribing(strings.Repeat("c", 7000)))
+	c.expectQuiet()
+}
+
 // Messages come in PostgreSQL's order across all channels, and none twice.
 func TestV1OrderAcrossChannels(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,7 @@ func TestInChromium(t *testing.T) {
 			s.front.noWebsockets.Store(way.blocked)
 			// One after the other: the network and the server fail for all pages.
 			t.Run("there and back", s.thereAndBack)
+			t.Run("joined", s.joined)
 			t.Run("renewed", s.renewed)
 			t.Run("refused", s.refused)
 			t.Run("resumed", s.resumed)
@@ -62,8 +63,9 @@ func TestOriginsAndCookies(t *testing.T) {
 	uri := pgtest.Private(t, devpg.Options{}).URI()
 	for _, transport := range []string{"websocket", "sse"} {
 		for name, options := range map[string]string{
-			"another origin": `{ url: "http://ADDRESS/" }`,
-			"a cookie":       `{ token: undefined }`,
+			"another origin":               `{ url: "http://ADDRESS/" }`,
+			"a cookie":                     `{ token: undefined }`,
+			"another origin with a cookie": `{ url: "http://ADDRESS/", token: undefined }`,
 		} {
 			t.Run(name+" by "+transport, func(t *testing.T) {
 				t.Parallel()
@@ -139,11 +141,36 @@ func (s *stage) thereAndBack(t *testing.T) {
 	want(p, `[whole[0].channel, whole[0].data, whole[0].payload.claims.sub]`, []any{"b / ä", map[string]any{"any": "JSON"}, "me"})
 	p.run(`b.unsubscribe(); await pgws.publish("b / ä", "unheard"); await pgws.publish("a", "heard")`)
 	p.Wait(`seen.length === 1`)
+	p.run(`dispatchEvent(new Event("online"))`) // It looks whether the connection lives.
 	s.front.publish(t, "from elsewhere")
 	p.Wait(`seen.length === 2`)
 	want(p, `seen`, []string{"heard", "from elsewhere"})
 	want(p, `whole.length`, 1)
 	want(p, `[gaps, errors]`, [][]string{{}, {}})
+}
+
+// A channel that is joined later begins then, also when the connection is another one.
+func (s *stage) joined(t *testing.T) {
+	p := s.open(t, "/token")
+	p.run(`
+		Object.assign(window, { early: 0, ofB: [] });
+		const other = connect("/", { token });
+		await other.subscribe("b", () => early++).ready;
+		await other.publish("a", "seen");
+		for (let i = 0; i < 3; i++) await other.publish("b", "too early");
+		window.other = other;
+	`)
+	p.Wait(`early === 3`) // The server has heard them.
+	p.run(`
+		other.close();
+		await pgws.subscribe("b", ({ data }) => ofB.push(data)).ready;
+		states.length = 0;
+	`)
+	s.front.cut()
+	p.Wait(`states.at(-1) === "open"`)
+	p.run(`await pgws.publish("b", "new")`)
+	p.Wait(`ofB.includes("new")`)
+	want(p, `[seen, ofB, gaps]`, [][]string{{"seen"}, {"new"}, {}})
 }
 
 // Tokens end after eight seconds and are renewed before. Nothing that comes meanwhile is missed or doubled.

@@ -186,13 +186,25 @@ test("channels go on from the last message", async (t) => {
   assert.deepEqual(told.gaps, []);
 });
 
+test("a channel goes on from where it began", async (t) => {
+  const { pgws, Sockets, pass } = start(t);
+  await pgws.subscribe("a", () => {}).ready;
+  Sockets.last.say(message("a", "p-1", "x"));
+  Sockets.answer = (frame) => ({ ...grant(frame), position: "p-4" }); // Others have sent to b.
+  await pgws.subscribe("b", () => {}).ready;
+  Sockets.last.shut(1006);
+  await settle();
+  await pass(500);
+  assert.deepEqual(Sockets.last.ops("subscribe"), [{ id: 2, op: "subscribe", channels: ["a", "b"], since: "p-4" }]);
+});
+
 test("a gap is told of the channels that had been open, and the position is the server's", async (t) => {
   const { pgws, Sockets, told, pass } = start(t);
   const ofA = [];
   pgws.subscribe("a", () => {}, { ongap: (gap) => ofA.push(gap) });
   pgws.subscribe("b", () => {});
   await settle();
-  Sockets.answer = (frame) => ({ ...grant(frame), ...(frame.since && { resumed: false, position: "q-1" }) });
+  Sockets.answer = (frame) => ({ ...grant(frame), position: "q-1", ...(frame.since && { resumed: false }) });
   Sockets.last.shut(1001);
   pgws.subscribe("new", () => {});
   await settle();

@@ -8,11 +8,14 @@ export async function settle() {
   for (let i = 0; i < 20; i++) await new Promise(setImmediate);
 }
 
-/** Answers a request as a server does that grants everything. */
+/** When a token ends: another one at another time. */
+export const expiry = (token = "") => 1795352315 + [...token].reduce((sum, character) => sum + character.codePointAt(0), 0);
+
+/** Answers a request as a server does that grants everything, and to which nothing else has come. */
 export function grant(frame) {
-  const { id, op, channels, since } = frame;
-  if (op === "auth") return { id, op: "ok", mode: "rw", channels: [], position: "p-0" };
-  if (op === "subscribe") return { id, op: "ok", channels, position: "p-0", ...(since && { resumed: true }) };
+  const { id, op, token, channels, since } = frame;
+  if (op === "auth") return { id, op: "ok", mode: "rw", expires: expiry(token), channels: [], position: "p-0" };
+  if (op === "subscribe") return { id, op: "ok", channels, position: since ?? "p-0", ...(since && { resumed: true }) };
   if (op === "publish") return { id, op: "ok", message_delivered_at: 1795352315.019831 };
   return { id, op: "ok" };
 }
@@ -68,9 +71,9 @@ export function fakeWebSocket(answer = grant) {
 /** Puts a function in the place of fetch that answers by `answer(request)`, and returns the requests it was asked. */
 export function fakeFetch(t, answer) {
   const requests = [];
-  t.mock.method(globalThis, "fetch", async (url, { method = "GET", headers, body, signal }) => {
+  t.mock.method(globalThis, "fetch", async (url, { method = "GET", headers, body, signal, credentials }) => {
     const channels = url.searchParams.getAll("channel");
-    const request = { method, headers, signal, channels, url, frame: body && JSON.parse(body) };
+    const request = { method, headers, signal, credentials, channels, url, frame: body && JSON.parse(body) };
     requests.push(request);
     return answer(request);
   });

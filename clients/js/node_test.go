@@ -41,8 +41,13 @@ func TestInNode(t *testing.T) {
 	}
 	t.Run("README", func(t *testing.T) {
 		t.Parallel()
-		readme, err := os.ReadFile("README.md")
+		readme, err := os.ReadFile(filepath.Join(app, "node_modules", "pgws", "README.md"))
 		check(t, err)
+		for _, link := range regexp.MustCompile(`\]\((.*?)\)`).FindAllStringSubmatch(string(readme), -1) {
+			if !strings.HasPrefix(link[1], "https://") {
+				t.Errorf("who reads it at npm cannot follow the link to %s", link[1])
+			}
+		}
 		// What each example writes, in any order.
 		wants := [][]string{
 			{`(?m)^committed at \d{4}-`, `(?m)^hello$`},

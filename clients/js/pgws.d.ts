@@ -37,14 +37,15 @@ export interface Client {
   /** What carries the present connection; undefined while there is none. */
   readonly transport: Transport | undefined;
   /**
-   * Calls handler for each message of a channel from now on. Several subscriptions to a channel share one at the server.
+   * Calls handler for each message of a channel from now on; over SSE, where other channels have yet to catch up, from
+   * where these are. Several subscriptions to a channel share one at the server.
    */
   subscribe(channel: string, handler: (message: Message) => void, options?: SubscribeOptions): Subscription;
   /**
-   * Sends a message, a string or any JSON value, and returns when PostgreSQL has committed it. The message itself may come
-   * before or after. While there is no connection it waits for one, for 30 seconds at most. It is sent once: with the code
-   * "uncertain" the caller decides whether to send it again. The promise rejects with a PgwsError, or a TypeError for what is
-   * no JSON.
+   * Sends a message, a string or any JSON value, as it is now, and returns when PostgreSQL has committed it. The message
+   * itself may come before or after. While there is no connection it waits for one, for 30 seconds at most. It is sent
+   * once: with the code "uncertain" the caller decides whether to send it again. The promise rejects with a PgwsError, or a
+   * TypeError for what is no JSON.
    */
   publish(channel: string, payload: unknown): Promise<Receipt>;
   /** Ends the connection and all subscriptions, for good. */

@@ -51,11 +51,12 @@ class Client {
   #WebSocket;
   #url;
   /** @type {Map<string, Channel>} */ #channels = new Map();
-  /** Of the last message. @type {string|undefined} */ #position;
+  /** Up to here all has come: of the last message, or answer to a subscribe. @type {string|undefined} */ #position;
   /** @type {Session|undefined} */ #session;
-  /** Publications, for a connection. @type {Set<(outcome: Session|PgwsError) => void>} */ #waiting = new Set();
+  /** Publications, for a connection. @type {Set<(session?: Session) => void>} */ #waiting = new Set();
   #unanswered = 0;
   #failures = 0; // of websockets; -Infinity once one has worked, Infinity once SSE has in their stead
+  #tried = 0; // when a websocket was, last
   #pause = new AbortController();
   #closed = new AbortController();
 
@@ -98,19 +99,16 @@ class Client {
 
   /** @type {api.Client["publish"]} */
   async publish(channel, payload) {
-    const text = typeof payload === "string" ? payload : JSON.stringify(payload);
-    if (text === undefined) throw new TypeError("pgws: the payload is no JSON");
+    const json = JSON.stringify(payload);
+    if (json === undefined) throw new TypeError("pgws: the payload is no JSON");
     // The server ends a connection for what is far too large. No text has fewer bytes than UTF-16 units.
-    if (text.length > MOST_PAYLOAD) throw new PgwsError("too_large", "more than a notification holds", channel);
+    const { length } = typeof payload === "string" ? payload : json;
+    if (length > MOST_PAYLOAD) throw new PgwsError("too_large", "more than a notification holds", channel);
     if (this.#unanswered >= MOST_UNANSWERED) throw new PgwsError("unavailable", "too many messages wait", channel);
+    const head = JSON.stringify({ op: "publish", channel, echo: this.#options.echo });
     this.#unanswered++;
-    const frame = { op: "publish", channel, payload, echo: this.#options.echo };
     try {
-      const answer = await this.#send(frame).catch((error) => {
-        // Nothing was sent, and this connection ends: the next one has a fresh token.
-        if (error.code === "unauthorized" && !this.#usable) return this.#send(frame);
-        throw error;
-      });
+      const answer = await this.#send({ op: "publish", channel, text: `${head.slice(0, -1)},"payload":${json}}` });
       return { deliveredAt: answer.message_delivered_at };
     } finally {
       this.#unanswered--;
@@ -188,6 +186,7 @@ class Client {
   /** @param {api.Transport} kind @returns {Session} */
   #start(kind) {
     const { parse = JSON.parse } = this.#options;
+    if (kind === "websocket") this.#tried = Date.now();
     const session = kind === "websocket" ? new Socket(this.#WebSocket, this.#url, parse) : new Stream(this.#url, parse);
     session.receive = (frame) => this.#receive(session, frame);
     return session;
@@ -196,9 +195,10 @@ class Client {
   /** Ends a session over SSE once websockets work. @param {Session} session */
   async #awaitWebSocket(session) {
     while (this.#WebSocket) {
-      await sleep(WEBSOCKET_AGAIN, session.signal);
+      await sleep(this.#tried + WEBSOCKET_AGAIN - Date.now(), session.signal);
       if (session.over) return;
       const trial = this.#start("websocket");
+      session.signal.addEventListener("abort", () => trial.end(NORMAL, ""), { signal: trial.signal });
       const works = await this.#token().then((token) => trial.request({ op: "auth", token })).then(() => true, () => false);
       trial.end(NORMAL, "");
       if (works) this.#failures = 0;
@@ -208,23 +208,34 @@ class Client {
 
   async #token() {
     const { token } = this.#options;
-    const text = token && (await Promise.race([token(), sleep(TOKEN_TIMEOUT, this.#closed.signal)]));
-    if (token && !text) throw new PgwsError("unauthorized", "token() returned nothing");
-    return text;
+    if (!token) return;
+    const settled = new AbortController();
+    this.#closed.signal.addEventListener("abort", () => settled.abort(), { signal: settled.signal });
+    try {
+      const text = await Promise.race([token(), sleep(TOKEN_TIMEOUT, settled.signal)]);
+      if (!text) throw new PgwsError("unauthorized", "token() returned nothing");
+      return text;
+    } finally {
+      settled.abort();
+    }
   }
 
-  /** @param {Session} session @param {number} seconds that its token is still good for */
+  /** Gets a token that is good for longer. @param {Session} session @param {number} seconds that this one is good for */
   async #renew(session, seconds) {
+    if (session.renewing || !this.#options.token) return;
+    session.renewing = true;
     const deadline = Date.now() + seconds * 1000;
-    for (let attempt = 0; this.#options.token && Date.now() < deadline && !session.over; attempt++) {
+    for (let attempt = 0; Date.now() < deadline && !session.over; attempt++) {
+      const { expires } = session;
       try {
         await session.request({ op: "auth", token: await this.#token() });
-        return;
+        if (session.expires !== expires) break;
       } catch (error) {
         if (!session.over) this.#tell(error);
       }
       await sleep(backoff(attempt), session.signal);
     }
+    session.renewing = false;
   }
 
   /** Takes what answers no request. @param {Session} session @param {Frame} frame */
@@ -282,7 +293,7 @@ class Client {
   async #open(session, names, since) {
     try {
       await session.request({ op: "subscribe", channels: names, since }, ({ position, resumed }) => {
-        if (session.channels.size === 0 && !resumed) this.#position = position;
+        this.#position = position;
         for (const name of names) {
           session.channels.add(name);
           const channel = this.#channels.get(name);
@@ -318,20 +329,24 @@ class Client {
     return [...(this.#channels.get(name)?.subscribers ?? [])];
   }
 
-  /** @param {Frame} frame @returns {Promise<Frame>} the answer */
+  /** @param {Frame} frame with its text @returns {Promise<Frame>} the answer */
   #send(frame) {
-    if (this.#usable) return this.#usable.request(frame);
     return new Promise((resolve, reject) => {
-      if (this.state === "closed") throw new PgwsError("closed", "the client is closed");
-      /** @param {Session|PgwsError} outcome */
-      const settle = (outcome) => {
+      /** @param {Session} [session] */
+      const settle = (session) => {
         clearTimeout(timer);
         this.#waiting.delete(settle);
-        if (outcome instanceof Session) resolve(outcome.request(frame));
-        else reject(outcome);
+        if (this.state === "closed") return reject(new PgwsError("closed", "the client is closed", frame.channel));
+        if (!session) return reject(new PgwsError("timeout", "no connection came in time", frame.channel));
+        const answer = session.request(frame).catch((error) => {
+          if (!session.over || !["closed", "unauthorized"].includes(error.code)) throw error;
+          return this.#send(frame); // Nothing was sent, and the next connection has a fresh token.
+        });
+        resolve(answer);
       };
-      const timer = setTimeout(settle, PUBLISH_WAIT, new PgwsError("timeout", "no connection came in time"));
+      const timer = setTimeout(settle, PUBLISH_WAIT);
       this.#waiting.add(settle);
+      if (this.#usable || this.state === "closed") settle(this.#usable);
     });
   }
 
@@ -348,8 +363,8 @@ class Client {
     this.#pause.abort();
     this.#become("closed", why);
     this.#session?.end(NORMAL, "");
-    for (const settle of this.#waiting) settle(new PgwsError("closed", "the client was closed before"));
-    for (const name of this.#channels.keys()) this.#drop(name, "closed", "the client was closed");
+    for (const settle of this.#waiting) settle();
+    for (const name of this.#channels.keys()) this.#drop(name, "closed", "the client is closed");
   }
 
   /** @param {api.State} state @param {api.Why} [why] */
@@ -387,6 +402,8 @@ class Channel {
 class Session {
   /** Those open at the server. @type {Set<string>} */ channels = new Set();
   reconciling = false;
+  renewing = false;
+  /** When the token ends. @type {number|undefined} */ expires;
   heard = false;
   /** Takes what answers no request. @type {(frame: Frame) => void} */ receive = () => {};
   /** @type {Map<number|undefined, (answer?: Frame) => void>} */ #requests = new Map();
@@ -410,25 +427,28 @@ class Session {
   }
 
   /**
-   * @param {Frame} frame
+   * @param {Frame} frame and its text, unless that is to be made
    * @param {(answer: Frame) => void} [first] is called with a good answer before the next frame is looked at
-   * @returns {Promise<Frame>} the answer
+   * @returns {Promise<Frame>} the answer; an error "closed" tells that nothing was sent
    */
   request(frame, first, timeout = ANSWER_TIMEOUT) {
     return new Promise((resolve, reject) => {
+      /** @param {api.Code} code @param {string} message */
+      const fail = (code, message) => reject(new PgwsError(code, message, frame.channel));
+      if (this.over) return fail("closed", "the connection has ended");
       const id = ++this.#lastId;
-      const none = { op: "error", code: frame.op === "publish" ? "uncertain" : "timeout", message: "no answer came" };
-      const settle = (/** @type {Frame} */ answer = none) => {
+      const settle = (/** @type {Frame|undefined} */ answer) => {
         clearTimeout(timer);
         this.#requests.delete(id);
-        if (answer.op === "error") return reject(new PgwsError(answer.uncertain ? "uncertain" : answer.code, answer.message));
+        if (!answer) return fail(frame.op === "publish" ? "uncertain" : "timeout", "no answer came");
+        if (answer.op === "error") return fail(answer.uncertain ? "uncertain" : answer.code, answer.message);
         first?.(answer);
         resolve(answer);
       };
       const timer = setTimeout(settle, timeout);
       this.#requests.set(id, settle);
-      if (this.over) settle();
-      else this.send({ ...frame, id });
+      const { text = JSON.stringify(frame) } = frame;
+      this.send({ ...frame, id }, `{"id":${id},${text.slice(1)}`);
     });
   }
 
@@ -439,8 +459,8 @@ class Session {
     });
   }
 
-  /** @param {Frame} _frame */
-  send(_frame) {}
+  /** @param {Frame} _frame @param {string} _text */
+  send(_frame, _text) {}
 
   close() {}
 
@@ -449,6 +469,12 @@ class Session {
     if (this.over) return;
     this.heard = true;
     this.#lastHeard = Date.now();
+    if (frame.mode) this.expires = frame.expires;
+    this.settle(frame);
+  }
+
+  /** @param {Frame} frame from the server, which may have come another way */
+  settle(frame) {
     const settle = this.#requests.get(frame.id);
     if (settle) settle(frame);
     else this.receive(frame);
@@ -501,10 +527,10 @@ class Socket extends Session {
     this.#socket.onerror = () => this.end(BROKEN, "the websocket failed"); // In Node 20 no onclose follows.
   }
 
-  /** @param {Frame} frame */
-  send(frame) {
+  /** @param {Frame} frame @param {string} text */
+  send(frame, text) {
     if (frame.op === "auth" && frame.token === undefined) this.#greeting = frame.id;
-    else this.#opened?.then(() => this.#socket.send(JSON.stringify(frame)));
+    else this.#opened?.then(() => this.#socket.send(text));
   }
 
   close() {
@@ -513,18 +539,18 @@ class Socket extends Session {
 }
 
 /**
- * The same frames over HTTP: one stream of events, opened anew when channels or the token change, and a POST for each
- * publication.
+ * The same frames over HTTP: one stream of events, opened anew for each request, and a POST for each publication. While
+ * there are no channels, the stream is a POST, too.
  */
 class Stream extends Session {
   #url;
   #parse;
   /** @type {string|undefined} */ #token;
   /** @type {Set<string>} */ #channels = new Set();
-  /** Of the last message. @type {string|undefined} */ #position;
+  /** That the stream has come to. @type {string|undefined} */ #position;
   /** What the next stream answers. @type {Frame[]} */ #asked = [];
   #stream = new AbortController();
-  #posts = Promise.resolve(); // one after the other, which keeps their order
+  #posted = Promise.resolve(); // with the last answer: one POST after the other keeps their order
 
   /** @param {URL} url @param {(text: string) => any} parse */
   constructor(url, parse) {
@@ -533,20 +559,27 @@ class Stream extends Session {
     this.#url = url.href.replace(/^ws/, "http");
   }
 
-  /** @param {Frame} frame */
-  send(frame) {
+  /** @type {Session["request"]} */
+  request(frame, first, timeout) {
+    const request = () => super.request(frame, first, timeout);
+    const { op, since } = frame;
+    // A stream goes on from one position for all its channels: it comes to the present before one joins that begins there.
+    if (op === "subscribe" && !since && this.#channels.size > 0) return super.request({ op: "ping" }).then(request);
+    if (op !== "publish") return request();
+    const answer = this.#posted.then(request);
+    this.#posted = answer.then(() => {}, () => {});
+    return answer;
+  }
+
+  /** @param {Frame} frame @param {string} text */
+  send(frame, text) {
     const { op, id, token, channels = [], since } = frame;
-    if (op === "publish") {
-      this.#posts = this.#posts.then(() => this.#post(frame));
-    } else if (op !== "ping") {
-      if (op === "auth") this.#token = token;
-      if (this.#channels.size === 0) this.#position = since; // Others know nothing of where these go on.
-      for (const channel of channels) op === "subscribe" ? this.#channels.add(channel) : this.#channels.delete(channel);
-      this.#asked.push(frame);
-      this.#reopen();
-    } else if (this.#channels.size === 0) {
-      this.hear({ op: "ok", id }); // A stream shows by its comments that it lives.
-    }
+    if (op === "publish") return void this.#post(text, id);
+    if (op === "auth") this.#token = token;
+    if (this.#channels.size === 0) this.#position = since; // Others know nothing of where these go on.
+    for (const channel of channels) op === "subscribe" ? this.#channels.add(channel) : this.#channels.delete(channel);
+    this.#asked.push(frame);
+    this.#reopen();
   }
 
   close() {
@@ -569,7 +602,7 @@ class Stream extends Session {
   /** @param {AbortSignal} signal */
   async #open(signal) {
     if (this.#channels.size === 0) {
-      await this.#post({ op: "ping" }); // Whatever the answer is, the server is there; unless it minds the token.
+      await this.#post(`{"op":"ping"}`); // Whatever the answer is, the server is there; unless it minds the token.
       if (!signal.aborted) this.#answer({ op: "ready" });
       return;
     }
@@ -581,7 +614,7 @@ class Stream extends Session {
     for await (const frame of framesOf(response, this.#parse)) {
       if (signal.aborted) return;
       if (frame.op === "close") return this.end(frame.code, frame.reason);
-      if (frame.op === "message") this.#position = frame.position;
+      if (frame.position) this.#position = frame.position;
       if (frame.op === "ready") this.#answer(frame);
       else this.hear(frame);
     }
@@ -592,7 +625,6 @@ class Stream extends Session {
   #answer(ready) {
     const asked = this.#asked.splice(0);
     const { position, resumed } = ready;
-    if (!resumed) this.#position = position;
     if (resumed === false) {
       // Whoever asks for a channel learns by the answer that it has missed something. The others are told.
       const told = asked.flatMap(({ op, channels }) => (op === "subscribe" ? channels : []));
@@ -615,12 +647,12 @@ class Stream extends Session {
     this.#reopen();
   }
 
-  /** @param {Frame} frame */
-  async #post(frame) {
+  /** @param {string} body @param {number} [id] */
+  async #post(body, id) {
     try {
-      const response = await this.#fetch([], {}, { method: "POST", body: JSON.stringify(frame), signal: this.signal });
+      const response = await this.#fetch([], {}, { method: "POST", body, signal: this.signal });
       const answer = await response.json();
-      this.hear({ ...answer, id: frame.id });
+      this.settle({ ...answer, id });
       if (answer.code === "unauthorized") this.end(UNAUTHORIZED, answer.message);
     } catch (error) {
       this.end(BROKEN, `${error}`);
@@ -632,8 +664,8 @@ class Stream extends Session {
     const url = new URL(this.#url);
     url.searchParams.set("protocol", PROTOCOL);
     for (const channel of channels) url.searchParams.append("channel", channel);
-    if (this.#token !== undefined) headers.Authorization = `Bearer ${this.#token}`;
-    return fetch(url, { ...init, headers });
+    if (this.#token === undefined) return fetch(url, { ...init, headers, credentials: "include" }); // It is in a cookie.
+    return fetch(url, { ...init, headers: { ...headers, Authorization: `Bearer ${this.#token}` } });
   }
 }
 

@@ -42,6 +42,36 @@ test("a publication is never sent twice", async (t) => {
   assert.equal(Sockets.last.ops("publish").length, 3);
 });
 
+test("what is published is what was given", async (t) => {
+  const { pgws, Sockets } = start(t);
+  const given = { n: 0 };
+  const published = [];
+  for (given.n = 1; given.n <= 3; given.n++) published.push(pgws.publish("a", given));
+  await settle();
+  assert.equal(pgws.state, "open");
+  for (; given.n <= 6; given.n++) published.push(pgws.publish("a", given));
+  await Promise.all(published);
+  assert.deepEqual(Sockets.last.ops("publish").map(({ payload }) => payload.n), [1, 2, 3, 4, 5, 6]);
+});
+
+test("an error names the channel", async (t) => {
+  const answer = (frame) => (frame.op === "publish" ? { id: frame.id, op: "error", code: "forbidden", message: "mode r" } : grant(frame));
+  const { pgws, Sockets, pass } = start(t, { answer });
+  await settle();
+  await assert.rejects(pgws.publish("a", "refused"), { code: "forbidden", channel: "a" });
+  Sockets.answer = () => undefined;
+  const uncertain = pgws.publish("b", "unanswered");
+  await settle();
+  Sockets.last.shut(1006);
+  await assert.rejects(uncertain, { code: "uncertain", channel: "b" });
+  const late = assert.rejects(pgws.publish("c", "late"), { code: "timeout", channel: "c" });
+  await pass(30_000);
+  await late;
+  const closed = assert.rejects(pgws.publish("d", "closed"), { code: "closed", channel: "d" });
+  pgws.close();
+  await closed;
+});
+
 test("what cannot be published is told before", async (t) => {
   const { pgws } = start(t, { answer: () => undefined });
   await assert.rejects(pgws.publish("a", "x".repeat(8000)), { code: "too_large", channel: "a" });

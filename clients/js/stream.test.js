@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fakeFetch, fakeStream, fakeWebSocket, grant, message, settle } from "./fake.js";
+import { expiry, fakeFetch, fakeStream, fakeWebSocket, grant, message, settle } from "./fake.js";
 import { connect } from "./pgws.js";
 
 /** Connects by SSE alone, unless options say otherwise. A stand-in answers as `serve` does, which may be changed. */
@@ -33,12 +33,12 @@ function start(t, options = {}) {
 
 /** Opens a stream, or answers what is posted. */
 function serve({ method, headers, frame, signal, channels }, server) {
-  const unknown = { op: "error", code: "bad_request", message: "only publish can be posted" };
-  if (method === "POST") return Response.json(frame.op === "publish" ? grant(frame) : unknown);
+  if (method === "POST") return Response.json(grant(frame));
   server.stream = fakeStream(signal);
   server.stream.send("retry: 2000\n\n");
-  const resumed = "Last-Event-ID" in headers ? true : undefined;
-  server.stream.say({ op: "ready", mode: "rw", channels, position: "p-0", resumed });
+  const { Authorization: token, "Last-Event-ID": since } = headers;
+  const { position, resumed } = grant({ op: "subscribe", since });
+  server.stream.say({ op: "ready", mode: "rw", expires: expiry(token), channels, position, resumed });
   return server.stream.response;
 }
 
@@ -92,19 +92,47 @@ test("one stream has all channels, and is opened anew from the position", async 
   const c = subscribe("c");
   subscribe("d");
   c.unsubscribe();
-  server.serve = ({ channels, signal }) => {
-    server.stream = fakeStream(signal);
-    server.stream.say({ op: "ready", channels, position: "p-9", resumed: true });
-    server.stream.say(message("a", "p-8", "missed"));
-    return server.stream.response;
+  server.serve = (request) => {
+    const response = serve(request, server);
+    if (request.headers["Last-Event-ID"] === "p-7") server.stream.say(message("a", "p-8", "missed"));
+    return response;
   };
   await settle();
-  assert.equal(gets().length, 2);
-  assert.deepEqual(gets()[1].channels, ["a", "b c/ä", "d"]);
+  assert.deepEqual(gets().slice(1).map(({ channels }) => channels), [["a", "b c/ä"], ["a", "b c/ä", "d"]]);
   assert.equal(gets()[1].headers["Last-Event-ID"], "p-7");
-  assert.ok(gets()[0].signal.aborted);
+  assert.deepEqual(gets().map(({ signal }) => signal.aborted), [true, true, false]);
   assert.deepEqual([told.seen, told.gaps], [["seen", "missed"], []]);
   assert.deepEqual(told.states.map(({ state }) => state), ["connecting", "open"]);
+});
+
+test("a channel that joins gets nothing from before", async (t) => {
+  const { gets, subscribe, server, told } = start(t);
+  const log = [];
+  server.serve = ({ channels, headers, signal }) => {
+    const since = headers["Last-Event-ID"] ?? log.length;
+    const missed = log.filter(({ channel, position }) => channels.includes(channel) && position > since);
+    server.stream = fakeStream(signal);
+    server.stream.say({ op: "ready", channels, position: `${missed[0]?.position - 1 || log.length}`, resumed: true });
+    for (const frame of missed) server.stream.say(frame);
+    return server.stream.response;
+  };
+  const send = (channel, text) => log.push(message(channel, `${log.length + 1}`, text));
+  send("a", "too early");
+  subscribe("a");
+  await settle();
+  send("a", "one");
+  server.stream.say(log.at(-1));
+  await settle();
+  for (let i = 0; i < 3; i++) send("b", "too early");
+  send("a", "two");
+  subscribe("b");
+  await settle();
+  assert.deepEqual(gets().at(-1).channels, ["a", "b"]);
+  send("b", "three");
+  server.stream.say(log.at(-1));
+  await settle();
+  assert.deepEqual(told.seen, ["one", "two", "three"]);
+  assert.deepEqual(told.gaps, []);
 });
 
 test("a handler that subscribes has what came with its message only once", async (t) => {
@@ -127,23 +155,29 @@ test("a gap is told when the stream could not go on", async (t) => {
   const { gets, subscribe, server, told, pass } = start(t);
   subscribe("a");
   await settle();
-  server.serve = ({ signal, channels }) => {
+  const restarted = (position) => ({ signal, channels, headers }) => {
     server.stream = fakeStream(signal);
-    server.stream.say({ op: "ready", channels, position: "q-1", resumed: false });
+    server.stream.say({ op: "ready", channels, position, resumed: headers["Last-Event-ID"] === position });
     return server.stream.response;
   };
+  server.serve = restarted("q-1");
   subscribe("b");
   await settle();
   assert.deepEqual(told.gaps, ["a"], "b was not open before");
+  server.serve = restarted("r-1");
   server.stream.end();
   await settle();
   assert.deepEqual(told.states.at(-1), { state: "waiting", code: 1006, reason: "the stream has ended", delay: 500 });
   await pass(500);
   assert.equal(gets().at(-1).headers["Last-Event-ID"], "q-1");
   assert.deepEqual(told.gaps, ["a", "a", "b"]);
-  server.stream.say({ op: "gap", channel: "b" });
+  server.stream.say({ op: "gap", channel: "b", position: "r-2" });
   await settle();
   assert.deepEqual(told.gaps, ["a", "a", "b", "b"]);
+  server.serve = restarted("r-2");
+  subscribe("c");
+  await settle();
+  assert.deepEqual(told.gaps, ["a", "a", "b", "b"], "a gap is told once");
 });
 
 test("a stream that is refused for a channel goes on without it", async (t) => {
@@ -173,7 +207,8 @@ test("of channels that come back, a refused one costs the others their position,
   assert.deepEqual(told.gaps, ["a", "b"]);
   assert.deepEqual(told.errors.map(({ channel }) => channel), ["secret"]);
   assert.deepEqual(gets().map(({ channels, headers }) => [channels.join(), headers["Last-Event-ID"]]), [
-    ["a,b,secret", undefined], ["a,b,secret", "p-5"], ["a", undefined], ["a,b", "p-0"], ["a,b,secret", "p-0"], ["a,b", "p-0"],
+    ["a,b,secret", undefined], ["a,b,secret", "p-5"], ["a", undefined], ["a", "p-0"], ["a,b", "p-0"], ["a,b", "p-0"],
+    ["a,b,secret", "p-0"], ["a,b", "p-0"],
   ]);
 });
 
@@ -232,6 +267,48 @@ test("what is published is posted in its order", async (t) => {
   assert.equal(requests.filter(({ frame }) => frame?.payload === "four").length, 1);
 });
 
+test("what waits for its turn is not too late, and not uncertain", async (t) => {
+  const { pgws, requests, server, pass } = start(t);
+  await settle();
+  server.serve = ({ frame }) => new Promise((resolve) => setTimeout(() => resolve(Response.json(grant(frame))), 100));
+  const given = { n: 0 };
+  const sent = [];
+  for (; given.n < 200; given.n++) sent.push(pgws.publish("a", given));
+  await settle();
+  for (let i = 0; i < 200; i++) await pass(100);
+  await Promise.all(sent);
+  assert.deepEqual(requests.slice(1).map(({ frame }) => frame.payload.n), Array.from({ length: 200 }, (_, n) => n));
+});
+
+test("what has waited for its turn when a connection ends is sent by the next one", async (t) => {
+  let tokens = 0;
+  const { pgws, requests, server, pass } = start(t, { token: () => `token ${++tokens}` });
+  await settle();
+  const publish = async (serveIt) => {
+    requests.length = 0;
+    server.serve = (request) => (request.frame?.payload === 2 ? serveIt(request) : serve(request, server));
+    const outcomes = Promise.allSettled([1, 2, 3, 4, 5].map((n) => pgws.publish("a", n)));
+    await settle();
+    server.serve = serve;
+    await pass(1_000);
+    return (await outcomes).map(({ reason }) => reason?.code ?? "sent");
+  };
+  const posted = () => requests.filter(({ frame }) => frame?.op === "publish").map(({ frame }) => frame.payload);
+  const expired = await publish(() => Response.json({ op: "error", code: "unauthorized", message: "JWT expired" }));
+  assert.deepEqual(expired, ["sent", "sent", "sent", "sent", "sent"]);
+  assert.deepEqual(posted(), [1, 2, 2, 3, 4, 5]);
+  const broken = await publish(() => Promise.reject(new TypeError("fetch failed")));
+  assert.deepEqual(broken, ["sent", "uncertain", "sent", "sent", "sent"]);
+  assert.deepEqual(posted(), [1, 2, 3, 4, 5]);
+});
+
+test("where there is no token the browser has a cookie", async (t) => {
+  const { pgws, requests, subscribe } = start(t, { token: undefined });
+  await subscribe("a").ready;
+  await pgws.publish("a", "x");
+  assert.deepEqual(requests.map(({ credentials }) => credentials), ["include", "include"]);
+});
+
 test("a publication with a token that has expired is sent with a fresh one", async (t) => {
   let tokens = 0;
   const { pgws, requests, server, pass } = start(t, { token: () => `token ${++tokens}` });
@@ -248,24 +325,55 @@ test("a publication with a token that has expired is sent with a fresh one", asy
 });
 
 test("a stream without its comments is dead", async (t) => {
-  const { gets, subscribe, server, told, pass } = start(t);
+  const { pgws, gets, requests, subscribe, server, told, pass } = start(t);
   const a = subscribe("a");
   await settle();
   await pass(44_000);
   server.stream.send(":\n\n");
   await settle();
   await pass(44_000);
-  assert.equal(told.states.at(-1).state, "open");
+  await pgws.publish("a", "does not come over the stream");
+  assert.equal(gets().length, 1);
   await pass(1_000);
+  assert.equal(gets().length, 2, "another stream may be well");
+  assert.equal(told.states.at(-1).state, "open");
+  server.serve = () => new Promise(() => {});
+  await pass(45_000);
   await pass(10_000);
   assert.deepEqual(told.states.at(-1), { state: "waiting", code: 1006, reason: "the server is silent", delay: 500 });
-  assert.ok(gets()[0].signal.aborted);
+  assert.ok(gets().at(-1).signal.aborted);
+  server.serve = serve;
   await pass(500);
   a.unsubscribe();
   await settle();
+  const { length } = requests;
+  for (let i = 0; i < 4; i++) await pass(45_000);
+  assert.deepEqual(requests.slice(length).map(({ frame }) => frame.op), ["ping", "ping", "ping", "ping"]);
+  assert.equal(told.states.at(-1).state, "open");
+  server.serve = () => new Promise(() => {});
   await pass(45_000);
-  await pass(45_000);
-  assert.equal(told.states.at(-1).state, "open", "where nothing is streamed, silence tells nothing");
+  await pass(10_000);
+  assert.equal(told.states.at(-1).reason, "the server is silent");
+});
+
+test("a page that is online again looks whether the stream lives, and harms none that does", async (t) => {
+  const page = new EventTarget();
+  globalThis.addEventListener = page.addEventListener.bind(page);
+  const { subscribe, server, told, pass } = start(t);
+  delete globalThis.addEventListener;
+  subscribe("a");
+  await settle();
+  page.dispatchEvent(new Event("online"));
+  await pass(8_000);
+  server.stream.say(message("a", "p-1", "lives"));
+  await pass(2_000);
+  await pass(30_000);
+  assert.deepEqual(told.states.map(({ state }) => state), ["connecting", "open"]);
+  assert.deepEqual([told.seen, told.gaps], [["lives"], []]);
+  server.serve = () => new Promise(() => {});
+  page.dispatchEvent(new Event("online"));
+  await pass(10_000);
+  assert.deepEqual(told.states.at(-1), { state: "waiting", code: 1006, reason: "the server is silent", delay: 500 });
 });
 
 test("websockets that do not open twice are given up for SSE, and looked for again", async (t) => {
@@ -304,6 +412,37 @@ test("websockets that do not open twice are given up for SSE, and looked for aga
   Sockets.last.shut(1006);
   for (let i = 0; i < 4; i++) await pass(30_000);
   assert.equal(gets().length, 2, "where they have worked they are not blocked");
+});
+
+test("a websocket is tried however often streams are cut, and given up with the client", async (t) => {
+  const Sockets = fakeWebSocket();
+  Sockets.opens = false;
+  const { pgws, subscribe, server, pass } = start(t, { transport: "auto", WebSocket: Sockets });
+  subscribe("a");
+  await settle();
+  await pass(500);
+  await pass(0);
+  assert.equal(Sockets.all.length, 2);
+  const fourMinutes = async () => {
+    for (let i = 0; i < 16; i++) {
+      server.stream.send(":\n\n");
+      await pass(15_000);
+    }
+  };
+  for (let cuts = 0; cuts < 4; cuts++) {
+    await fourMinutes();
+    server.stream.end();
+    await settle();
+    await pass(500);
+  }
+  assert.equal(pgws.transport, "sse");
+  assert.equal(Sockets.all.length, 2 + 3);
+  Sockets.opens = null; // Hangs.
+  await fourMinutes();
+  assert.equal(Sockets.all.length, 2 + 4);
+  assert.ok(!Sockets.last.closed);
+  pgws.close();
+  assert.ok(Sockets.last.closed);
 });
 
 test("where HTTP does not work either, websockets are not given up", async (t) => {

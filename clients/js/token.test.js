@@ -74,6 +74,42 @@ test("a token is renewed in place; a function that fails is asked again before t
   assert.equal(told.errors.length, told30, "a token that has expired is not renewed");
 });
 
+test("a function that returns what it did is asked again, but not in a burst", async (t) => {
+  const token = t.mock.fn(() => "cached");
+  const { Sockets, pass } = start(t, { token });
+  let left = 6; // A server that tells it again and again, each time that half of the time is left.
+  Sockets.answer = (frame, socket) => {
+    left /= 2;
+    setTimeout(() => socket.say({ op: "expiring", in: Math.max(1, Math.round(left)) }), left * 1000);
+    return grant(frame);
+  };
+  await settle();
+  for (let i = 0; i < 60; i++) await pass(100);
+  assert.ok(token.mock.callCount() <= 7, `${token.mock.callCount()} times`);
+  token.mock.mockImplementation(() => "fresh");
+  Sockets.answer = grant;
+  Sockets.last.say({ op: "expiring", in: 30 });
+  await settle();
+  const calls = token.mock.callCount();
+  for (let i = 0; i < 30; i++) await pass(1000);
+  assert.equal(token.mock.callCount(), calls);
+});
+
+test("tokens leave nothing behind", async (t) => {
+  const warned = t.mock.fn();
+  process.on("warning", warned);
+  t.after(() => process.off("warning", warned));
+  let tokens = 0;
+  const { Sockets, pass } = start(t, { token: () => `token ${++tokens}` });
+  for (let i = 0; i < 20; i++) {
+    await settle();
+    Sockets.last.say({ op: "expiring", in: 30 });
+  }
+  await pass(0);
+  assert.equal(tokens, 21);
+  assert.equal(warned.mock.callCount(), 0);
+});
+
 test("a connection without a token to be had is tried later", async (t) => {
   const { Sockets, told, pass } = start(t, {
     token: t.mock.fn(async () => "good", async () => Promise.reject(new Error("offline")), { times: 1 }),

@@ -20,7 +20,7 @@ type Subscription struct {
 // open, all of it is still held, and not more than a session may lag; else the session is
 // sent what is flushed from now on.
 func (s *Session) Subscribe(o Subscription) {
-	if !s.lockToAnswer() {
+	if !s.lockToAnswer(0) { // How long the answer will be is not known yet.
 		return
 	}
 	s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Session) sentUpTo(at uint64) uint64 {
 
 // Unsubscribe closes channels. Frame is sent after the last publication of theirs.
 func (s *Session) Unsubscribe(channels []string, frame []byte) {
-	if !s.lockToAnswer() {
+	if !s.lockToAnswer(len(frame)) {
 		return
 	}
 	closing := s.among(channels)
@@ -130,7 +130,7 @@ const maxAnswerBytes = 1 << 20
 // Reply sends a frame ahead of the publications that wait. It does not write
 // itself, so that answers which come together go in one write.
 func (s *Session) Reply(frame []byte) {
-	if !s.lockToAnswer() {
+	if !s.lockToAnswer(len(frame)) {
 		return
 	}
 	s.control = append(s.control, frame...)
@@ -138,14 +138,15 @@ func (s *Session) Reply(frame []byte) {
 	s.wake()
 }
 
-// lockToAnswer takes the session's lock, and keeps it if answers may be sent still.
-func (s *Session) lockToAnswer() bool {
+// lockToAnswer takes the session's lock, and keeps it if an answer of some bytes may be
+// sent still.
+func (s *Session) lockToAnswer(bytes int) bool {
 	s.mu.Lock()
 	if s.over || s.end != nil {
 		s.mu.Unlock()
 		return false
 	}
-	if len(s.control) <= maxAnswerBytes {
+	if len(s.control)+bytes <= maxAnswerBytes {
 		return true
 	}
 	s.lagging = true

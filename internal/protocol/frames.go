@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -66,10 +67,13 @@ type Close struct {
 
 // JSON returns an Answer or a Close as a frame.
 func JSON[Frame *Answer | *Close](frame Frame) []byte {
-	document, err := json.Marshal(frame)
-	if err != nil {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // A name would get six times as long.
+	if err := encoder.Encode(frame); err != nil {
 		panic("protocol: a frame is no JSON: " + err.Error()) // Nothing in them can fail.
 	}
+	document := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if a, ok := any(frame).(*Answer); ok && a.ID != nil { // which has an op, too
 		return slices.Concat([]byte(`{"id":`), a.ID, []byte(`,`), document[len(`{`):])
 	}

@@ -66,9 +66,9 @@ func TestAnswers(t *testing.T) {
 		"expiring":      {protocol.JSON(&protocol.Answer{Op: protocol.OpExpiring, In: 30}), `{"op":"expiring","in":30}`},
 		"close":         {protocol.JSON(&protocol.Close{Op: protocol.OpClose, Code: 3001, Reason: "JWT expired"}), `{"op":"close","code":3001,"reason":"JWT expired"}`},
 		"close, no op":  {protocol.JSON(&protocol.Close{Code: 1001}), `{"code":1001,"reason":""}`},
-		"not its id's":  {protocol.JSON(&protocol.Answer{ID: json.RawMessage(`"<"`), Op: protocol.OpError, Message: "<"}), `{"id":"<","op":"error","message":"\u003c"}`},
+		"not its id's":  {protocol.JSON(&protocol.Answer{ID: json.RawMessage(`"<"`), Op: protocol.OpError, Message: "<"}), `{"id":"<","op":"error","message":"<"}`},
 		"no id at all":  {protocol.JSON(&protocol.Answer{Op: protocol.OpError, Code: protocol.BadRequest}), `{"op":"error","code":"bad_request"}`},
-		"several names": {protocol.JSON(&protocol.Answer{Op: protocol.OpUnsubscribed, Channels: &[]string{"a", "b"}}), `{"op":"unsubscribed","channels":["a","b"]}`},
+		"several names": {protocol.JSON(&protocol.Answer{Op: protocol.OpUnsubscribed, Channels: &[]string{"a", "<b>&"}}), `{"op":"unsubscribed","channels":["a","<b>&"]}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

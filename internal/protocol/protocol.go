@@ -61,5 +61,9 @@ const (
 	CloseTimeout      = 3008
 )
 
-// MaxChannels is how many channels may be open on one connection.
-const MaxChannels = 1024
+// What bounds a client. A frame of the most names, all of them to be opened at once, is one that may come.
+const (
+	MaxFrameBytes = 128 << 10 // of one frame
+	MaxChannels   = 1024      // open on one connection,
+	MaxNamesBytes = 64 << 10  // and the bytes of their names together
+)

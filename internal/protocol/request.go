@@ -31,9 +31,11 @@ type Request struct {
 
 var (
 	// ErrNotUTF8 is the error of a frame that no websocket may carry as text.
-	ErrNotUTF8  = errors.New("the frame is not UTF-8")
-	errNoObject = errors.New("the frame is not a JSON object")
-	errID       = fmt.Errorf("the id must be a string or a number of up to %d bytes", maxID)
+	ErrNotUTF8 = errors.New("the frame is not UTF-8")
+	// ErrTooManyChannels is the error of more names than channels may be open.
+	ErrTooManyChannels = fmt.Errorf("more than %d channels", MaxChannels)
+	errNoObject        = errors.New("the frame is not a JSON object")
+	errID              = fmt.Errorf("the id must be a string or a number of up to %d bytes", maxID)
 )
 
 // ParseRequest reads a frame. The errors are for the client. Members are known by
@@ -102,7 +104,7 @@ func (m *members) decode(r *Request) error {
 	if !absent(m.echo) {
 		echo := m.echo == "true"
 		if !echo && m.echo != "false" {
-			d.fail("echo")
+			d.fail(wrongType("echo"))
 		}
 		r.Echo = &echo
 	}
@@ -114,11 +116,13 @@ func absent(value string) bool { return value == "" || value == "null" }
 // A decoder keeps the first error.
 type decoder struct{ err error }
 
-func (d *decoder) fail(name string) {
+func (d *decoder) fail(err error) {
 	if d.err == nil {
-		d.err = fmt.Errorf("the member %s has the wrong type", name)
+		d.err = err
 	}
 }
+
+func wrongType(name string) error { return fmt.Errorf("the member %s has the wrong type", name) }
 
 func (d *decoder) id(value string) json.RawMessage {
 	if value == "" {
@@ -141,7 +145,7 @@ func (d *decoder) text(name, value string) string {
 	}
 	text, ok := textOf(value)
 	if !ok {
-		d.fail(name)
+		d.fail(wrongType(name))
 	}
 	return text
 }
@@ -151,13 +155,17 @@ func (d *decoder) texts(name, value string) (texts []string) {
 		return nil
 	}
 	if value[0] != '[' {
-		d.fail(name)
+		d.fail(wrongType(name))
 		return nil
 	}
 	gjson.Parse(value).ForEach(func(_, element gjson.Result) bool {
+		if len(texts) == MaxChannels {
+			d.fail(ErrTooManyChannels)
+			return false
+		}
 		text, ok := textOf(element.Raw)
 		if !ok {
-			d.fail(name)
+			d.fail(wrongType(name))
 		}
 		texts = append(texts, text)
 		return ok

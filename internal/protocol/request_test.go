@@ -111,6 +111,7 @@ func TestBadRequests(t *testing.T) {
 		"channels":             {`{"id":7,"channels":"a"}`, "7", wrong("channels")},
 		"channels an object":   {`{"id":7,"channels":{"a":1}}`, "7", wrong("channels")},
 		"one of them":          {`{"id":7,"channels":["a",1,"b"]}`, "7", wrong("channels")},
+		"many of them":         {`{"id":7,"channels":["a"` + strings.Repeat(`,"a"`, protocol.MaxChannels) + `]}`, "7", "more than 1024 channels"},
 		"null among them":      {`{"id":7,"channels":["a",null]}`, "7", wrong("channels")},
 		"echo":                 {`{"id":7,"echo":"false"}`, "7", wrong("echo")},
 		"the last counts":      {`{"id":7,"op":"ping","op":1}`, "7", wrong("op")},

@@ -82,10 +82,13 @@ func (c *conn) adopt(grant *auth.Grant) {
 		notice = c.server.keeper.now() + noticeAfter(left)
 	}
 	c.mu.Lock()
-	c.grant.Store(grant)
-	c.alarm = notice
+	old := c.grant.Swap(grant)
+	moved := old == nil || !old.Expires.Equal(grant.Expires)
+	if moved { // The client is told of each end once.
+		c.alarm = notice
+	}
 	c.mu.Unlock()
-	if notice != 0 {
+	if moved && notice != 0 {
 		c.server.keeper.hasten(c, notice)
 	}
 }
@@ -155,17 +158,21 @@ func (c *conn) finish(err error) {
 	s.Log.Debug("session closed", "code", code)
 }
 
-// announce tells the meta channel of the session and the channels that it has opened.
+// announce tells the meta channel of the session and the channels that it has opened. For
+// what a notification cannot hold it is told less: nobody gets in unheard.
 func (c *conn) announce(channels []string) {
 	meta := c.server.MetaChannel
 	if meta == "" {
 		return
 	}
-	err := c.publish(c.context(), hub.Message{
-		Event:    "ConnectionOpen",
-		Channels: []string{meta},
-		Text:     []byte(strings.Join(channels, ",")),
-	})
+	claims := c.grant.Load().Claims
+	var err error
+	for _, m := range []hub.Message{{Text: []byte(strings.Join(channels, ",")), Claims: claims}, {Claims: claims}, {Claims: "{}"}} {
+		m.Event, m.Channels = "ConnectionOpen", []string{meta}
+		if err = c.publish(c.context(), m); !errors.Is(err, hub.ErrTooLarge) {
+			break
+		}
+	}
 	if err != nil {
 		c.server.Log.Warn("a session could not be announced on the meta channel", "error", err)
 	}
@@ -219,7 +226,7 @@ func (c *conn) receive(text []byte) error {
 		return nil
 	}
 	err := c.publish(c.context(), hub.Message{
-		Event: "WebsocketMessage", Channels: grant.Channels, Text: text, Mute: !grant.Echo, Done: c.published,
+		Event: "WebsocketMessage", Channels: grant.Channels, Text: text, Claims: grant.Claims, Mute: !grant.Echo, Done: c.published,
 	})
 	switch {
 	case err == nil || c.closed() != 0:
@@ -233,7 +240,7 @@ func (c *conn) receive(text []byte) error {
 
 // publish hands a message on, in the name of the session.
 func (c *conn) publish(ctx context.Context, m hub.Message) error {
-	m.Claims, m.Sender = c.grant.Load().Claims, c.session
+	m.Sender = c.session
 	c.waiting.Store(true)
 	defer c.waited()
 	return c.server.Publisher.Publish(ctx, m)

@@ -145,10 +145,10 @@ func TestRefusedWebsockets(t *testing.T) {
 		code          ws.StatusCode // or that of HTTP
 		reason        string
 	}{
-		"a bad token":   {"/a", "Sec-WebSocket-Protocol: pgws.v1, pgws.bearer.x\r\n", protocol.CloseUnauthorized, "Error: not a JWT"},
+		"a bad token":   {"/a", "Sec-WebSocket-Protocol: pgws.v1, pgws.bearer.x\r\n", protocol.CloseUnauthorized, "not a JWT"},
 		"an old one":    {"/a", bearer(map[string]any{"mode": "r", "exp": 1}), protocol.CloseUnauthorized, "Token expired"},
-		"not for it":    {"/a", narrow, protocol.CloseForbidden, "No allowed channels"},
-		"in the path":   {"/a/" + aToken, "Sec-WebSocket-Protocol: pgws.v1\r\n", protocol.CloseUnauthorized, errTokenInPath.text},
+		"not for it":    {"/a", narrow, protocol.CloseForbidden, "the token does not grant the channel a"},
+		"in the path":   {"/a/" + aToken, "Sec-WebSocket-Protocol: pgws.v1\r\n", protocol.CloseUnauthorized, errTokenInPath.message()},
 		"classic":       {"/a", "Authorization: Bearer x\r\n", 401, "Error: not a JWT"},
 		"the origin":    {"/b", narrow + "Origin: https://example.com\r\n", 403, "Error: this origin is not allowed"},
 		"the address":   {"/a/b", narrow, 400, errTwoElements.Error()},

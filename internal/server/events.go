@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -33,7 +32,6 @@ func isV1(r *http.Request) bool { return r.URL.Query().Get(protocol.QueryProtoco
 var (
 	errNoReceiving = forbidden("mode", "the token's mode does not receive")
 	errNoSending   = forbidden("mode", "the token's mode does not send")
-	errTooMany     = badRequest("too_many_channels", fmt.Sprintf("more than %d channels", protocol.MaxChannels))
 	errNameText    = badRequest("bad_channel", "a channel is not UTF-8")
 	errBothNamed   = badRequest("ambiguous", "channels in the path and in the query")
 )
@@ -126,8 +124,9 @@ func (s *Server) authorizeEvents(r *http.Request, asked call) (*auth.Grant, erro
 		return nil, errNoReceiving
 	}
 	if len(named) > 0 {
-		if named = distinct(named); len(named) > protocol.MaxChannels {
-			return nil, errTooMany
+		named = distinct(named)
+		if e := checkNames(named); e != nil {
+			return nil, e
 		}
 		for _, name := range named {
 			if !utf8.ValidString(name) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,8 +58,13 @@ func TestStream(t *testing.T) {
 	expect("id: P\ndata: two\ndata: lines\n\n")
 	expect("id: P\ndata: {}\n\n")
 	r.Hub.Gap()
-	expect("id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"a\",\"position\":\"P\"}\n\n")
-	expect("id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"b\",\"position\":\"P\"}\n\n")
+	gaps := []string{p.event(t), p.event(t)} // in any order
+	slices.Sort(gaps)
+	for i, channel := range []string{"a", "b"} {
+		if want := "id: P\nevent: gap\ndata: {\"op\":\"gap\",\"channel\":\"" + channel + "\",\"position\":\"P\"}\n\n"; gaps[i] != want {
+			t.Errorf("got  %q\nwant %q", gaps[i], want)
+		}
+	}
 	report(t, p.Close())
 	if code := r.awaitClosed(t); code != 1000 {
 		t.Errorf("counted %d", code)
@@ -130,9 +136,15 @@ func TestStreamRefusals(t *testing.T) {
 		"another, by query": {"/?channel=a&channel=b", narrow, 403, "No allowed channels"},
 		"path and query":    {"/a?channel=a", anywhere, 400, "Error: channels in the path and in the query"},
 		"too many":          {"/?channel=" + strings.Join(numbers(protocol.MaxChannels+1), "&channel="), anywhere, 400, "Error: more than 1024 channels"},
-		"path not UTF-8":    {"/%ff", anywhere, 400, "Error: the path is not UTF-8"},
-		"query not UTF-8":   {"/?channel=%ff", anywhere, 400, "Error: a channel is not UTF-8"},
-		"a bad path":        {"/%zz", anywhere, 400, "400 Bad Request"},
+		"a long name":       {"/?channel=" + strings.Repeat("x", maxNameBytes+1), anywhere, 400, "Error: the name of a channel is too long"},
+		"a long path":       {"/" + strings.Repeat("x", maxNameBytes+1), anywhere, 400, "Error: the name of a channel is too long"},
+		"long names": {
+			"/?channel=x" + strings.Join(numbers(10), strings.Repeat("x", 7900)+"&channel="), anywhere, 400,
+			"Error: the names of the channels have more than 65536 bytes together",
+		},
+		"path not UTF-8":  {"/%ff", anywhere, 400, "Error: the path is not UTF-8"},
+		"query not UTF-8": {"/?channel=%ff", anywhere, 400, "Error: a channel is not UTF-8"},
+		"a bad path":      {"/%zz", anywhere, 400, "400 Bad Request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -166,6 +166,34 @@ func (p *peer) renew(t *testing.T, r *rig, ttl time.Duration) {
 	}
 }
 
+// TestRenewalOfTheSameEnd has tokens come that end when the first one does: the client is
+// told of that end once, whether they come before or after.
+func TestRenewalOfTheSameEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := bubbleRig(t, nil).servePipes(t)
+		start := time.Now()
+		claims := lasting(12 * time.Second)
+		p := r.speak(t, claims)
+		renew := func() {
+			t.Helper()
+			p.say(t, `{"id":1,"op":"auth","token":"`+r.token(t, claims)+`"}`)
+			if got := p.hear(t); !strings.HasPrefix(got, `{"id":1,"op":"ok"`) {
+				t.Errorf("got %s", got)
+			}
+		}
+		<-time.After(2 * time.Second)
+		renew()
+		p.expectAt(t, start, 6*time.Second, `{"op":"expiring","in":6}`)
+		renew()
+		f := p.next(t)
+		checkTime(t, start, 12*time.Second)
+		if f.Header.OpCode != ws.OpClose {
+			t.Errorf("got %v %q", f.Header.OpCode, f.Payload)
+		}
+	})
+}
+
 // TestRenewalAtEachNotice renews a token for an hour, each time at the notice.
 func TestRenewalAtEachNotice(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"pgws/internal/deflate"
+	"pgws/internal/protocol"
 )
 
 // A closeError ends a connection with a code and a reason.
@@ -87,10 +88,21 @@ func (f *frames) init(c *conn, early []byte) {
 	if f.compressed {
 		f.state = f.state.Set(ws.StateExtended)
 	}
-	f.limit = c.server.MaxMessageBytes
-	if c.grant.Load() == nil {
-		f.limit = min(f.limit, maxTokenBytes)
+	f.limit = c.limit()
+}
+
+// limit returns how long a message of the client may be. No request of pgws.v1 needs more
+// than its own bound, so that more is not even inflated: compressed, it would be nearly
+// free to send.
+func (c *conn) limit() int {
+	limit := c.server.MaxMessageBytes
+	if c.dialect.answer != nil {
+		limit = min(limit, protocol.MaxFrameBytes)
 	}
+	if c.grant.Load() == nil {
+		limit = min(limit, maxTokenBytes)
+	}
+	return limit
 }
 
 // next returns a control frame or a whole message. The payload is valid until

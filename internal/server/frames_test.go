@@ -115,7 +115,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 
 // bareConn is a connection that can be read from and nothing else.
 func bareConn(limit int) *conn {
-	c := &conn{server: &Server{Options: Options{MaxMessageBytes: limit}, keeper: newKeeper()}}
+	c := &conn{server: &Server{Options: Options{MaxMessageBytes: limit}, keeper: newKeeper()}, dialect: new(dialect)}
 	c.grant.Store(new(auth.Grant))
 	return c
 }

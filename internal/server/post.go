@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -20,6 +21,7 @@ const postRoomWait = 500 * time.Millisecond
 var (
 	errNoUTF8       = badRequest("not_utf8", "the message is not UTF-8")
 	errQueryChannel = badRequest("query_channel", "the channel of a message stands in the path")
+	errNotPosted    = badRequest("bad_request", "only publish and ping can be posted")
 	errCutShort     = badRequest("cut_short", "the body could not be read")
 	errTooLarge     = &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: "Error: the message is too large"}
 	errRate         = &refusal{status: http.StatusTooManyRequests, reason: "rate_limited", text: "Error: too many messages"}
@@ -39,6 +41,10 @@ func (s *Server) takePost(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		p.refuse(err)
+		return
+	}
+	if p.v1 != nil && p.v1.Op == protocol.OpPing {
+		p.write(http.StatusOK, &protocol.Answer{ID: p.v1.ID, Op: protocol.OpOK})
 		return
 	}
 	s.Observer.MessageReceived()
@@ -62,7 +68,7 @@ type answered struct {
 	err   error
 }
 
-// A post is a request to publish one message.
+// A post is a request to publish one message, or a ping.
 type post struct {
 	server  *Server
 	w       http.ResponseWriter
@@ -72,26 +78,21 @@ type post struct {
 	message hub.Message
 }
 
-// prepare reads the message, if it may be sent.
+// prepare reads the message, if it may be sent, or the ping.
 func (p *post) prepare(asked call) error {
 	s, v1 := p.server, isV1(p.r)
 	grant, err := s.authorize(p.r, asked, !v1)
 	if err != nil {
 		return err
 	}
-	if !grant.Send {
-		return errNoSending
+	if !v1 { // A frame may be a ping.
+		if err := s.mayPost(grant, asked.token); err != nil {
+			return err
+		}
 	}
-	if !s.allow(asked.token, time.Now()) {
-		return errRate
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(p.w, p.r.Body, int64(s.MaxMessageBytes)))
-	// Time for the answer begins now, if a host's ResponseWriter has any.
-	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(writeTimeout))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errTooLarge
-	} else if err != nil {
-		return errCutShort
+	body, err := p.read(v1)
+	if err != nil {
+		return err
 	}
 	if expired(grant) { // while the body came
 		return auth.ErrExpired
@@ -108,10 +109,17 @@ func (p *post) prepare(asked call) error {
 
 func (p *post) prepareV1(body []byte, asked call, grant *auth.Grant) (err error) {
 	if p.v1, err = protocol.ParseRequest(body); err != nil {
-		return badRequest("bad_request", err.Error())
+		return badFrame(err)
 	}
-	if p.v1.Op != protocol.OpPublish {
-		return badRequest("bad_request", "only publish can be posted")
+	switch p.v1.Op {
+	case protocol.OpPing:
+		return nil
+	case protocol.OpPublish:
+	default:
+		return errNotPosted
+	}
+	if err := p.server.mayPost(grant, asked.token); err != nil {
+		return err
 	}
 	if p.v1.Channel == nil && asked.channel != "" {
 		p.v1.Channel = &asked.channel
@@ -120,17 +128,41 @@ func (p *post) prepareV1(body []byte, asked call, grant *auth.Grant) (err error)
 	return err
 }
 
+// mayPost tells why the holder of a token may not publish now, or nothing.
+func (s *Server) mayPost(grant *auth.Grant, token string) error {
+	switch {
+	case !grant.Send:
+		return errNoSending
+	case !s.allow(token, time.Now()):
+		return errRate
+	}
+	return nil
+}
+
+// read reads the body.
+func (p *post) read(v1 bool) ([]byte, error) {
+	limit := p.server.MaxMessageBytes
+	if v1 {
+		limit = min(limit, protocol.MaxFrameBytes)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(p.w, p.r.Body, int64(limit)))
+	// Time for the answer begins now, if a host's ResponseWriter has any.
+	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, errTooLarge
+	} else if err != nil {
+		return nil, errCutShort
+	}
+	return body, nil
+}
+
 // answer writes the receipt, or why there is none.
 func (p *post) answer(a answered) {
 	if a.err != nil {
 		if errors.Is(a.err, context.Canceled) {
 			return // and so is the client
 		}
-		e := p.server.publishRefusal(a.err)
-		if p.v1 == nil {
-			e.text = "Error: " + e.text
-		}
-		p.refuse(e)
+		p.refuse(p.server.publishRefusal(a.err))
 		return
 	}
 	if p.v1 != nil {
@@ -145,15 +177,13 @@ func (p *post) refuse(err error) {
 		p.server.refuse(p.w, p.r, p.pattern, err)
 		return
 	}
-	e := p.server.noteRefusal(p.r, p.pattern, err)
+	e := p.server.noteRefusal(p.pattern, p.r.RemoteAddr, err)
 	e.setHeaders(p.w.Header())
-	answer := &protocol.Answer{
-		Op: protocol.OpError, Code: e.code(), Message: e.message(), Uncertain: e.status == http.StatusGatewayTimeout,
-	}
+	var id json.RawMessage
 	if p.v1 != nil {
-		answer.ID = p.v1.ID
+		id = p.v1.ID
 	}
-	p.write(e.status, answer)
+	p.write(e.status, e.answer(id))
 }
 
 func (p *post) write(status int, answer *protocol.Answer) {

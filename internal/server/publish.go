@@ -19,22 +19,25 @@ const (
 )
 
 // errUncertain is the answer when PostgreSQL has not answered in time.
-var errUncertain = errors.New("PostgreSQL has not answered yet: the message may still arrive")
+var errUncertain = &refusal{
+	status: http.StatusGatewayTimeout, reason: "uncertain",
+	text: "Error: PostgreSQL has not answered yet: the message may still arrive",
+}
 
 // messageOf returns the message of a publish, if the grant allows it.
 func messageOf(request *protocol.Request, grant *auth.Grant) (m hub.Message, err error) {
 	if request.Channel == nil {
-		return m, badRequest("bad_request", "publish needs a channel")
+		return m, errNoChannel
 	}
 	text, isJSON, err := request.Text()
 	if err != nil {
-		return m, badRequest("bad_request", err.Error())
+		return m, badFrame(err)
 	}
 	if !grant.Send {
 		return m, errNoSending
 	}
 	if !grant.Allows(*request.Channel) {
-		return m, auth.ErrNoChannels
+		return m, notGranted(*request.Channel)
 	}
 	return hub.Message{
 		Event: "WebsocketMessage", Channels: []string{*request.Channel}, Text: text, JSON: isJSON, Claims: grant.Claims, Prompt: true,
@@ -63,10 +66,7 @@ func (s *Server) receipt(id json.RawMessage, stamp int64, err error) *protocol.A
 	if err == nil {
 		return &protocol.Answer{ID: id, Op: protocol.OpOK, DeliveredAt: protocol.Stamp(stamp)}
 	}
-	e := s.publishRefusal(err)
-	return &protocol.Answer{
-		ID: id, Op: protocol.OpError, Code: e.code(), Message: e.text, Uncertain: errors.Is(err, errUncertain),
-	}
+	return s.publishRefusal(err).answer(id)
 }
 
 // publishRefusal tells why a message could not be published. The texts are for the
@@ -74,14 +74,14 @@ func (s *Server) receipt(id json.RawMessage, stamp int64, err error) *protocol.A
 func (s *Server) publishRefusal(err error) *refusal {
 	switch {
 	case errors.Is(err, hub.ErrTooLarge):
-		return &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: hub.ErrTooLarge.Error()}
+		return &refusal{status: http.StatusRequestEntityTooLarge, reason: "too_large", text: "Error: " + hub.ErrTooLarge.Error()}
 	case errors.Is(err, hub.ErrRefused):
-		return &refusal{status: http.StatusBadRequest, reason: "refused_text", text: "the database refuses the message"}
+		return badRequest("refused_text", "the database refuses the message")
 	case errors.Is(err, hub.ErrUnavailable):
-		return &refusal{status: http.StatusServiceUnavailable, reason: "unavailable", text: hub.ErrUnavailable.Error()}
+		return &refusal{status: http.StatusServiceUnavailable, reason: "unavailable", text: "Error: " + hub.ErrUnavailable.Error()}
 	case errors.Is(err, errUncertain):
-		return &refusal{status: http.StatusGatewayTimeout, reason: "uncertain", text: errUncertain.Error()}
+		return errUncertain
 	}
 	s.Log.Error("a message could not be accepted", "error", err)
-	return &refusal{status: http.StatusInternalServerError, reason: "internal", text: "the message could not be accepted"}
+	return &refusal{status: http.StatusInternalServerError, reason: "internal", text: "Error: the message could not be accepted"}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -35,6 +36,11 @@ var errUnavailable = &refusal{
 	status: http.StatusServiceUnavailable, reason: "unavailable", text: "Error: the server is starting or stopping",
 }
 
+// notGranted refuses a channel to a client of pgws.v1, which may have asked for several.
+func notGranted(channel string) *refusal {
+	return forbidden(auth.ErrNoChannels.Reason, "the token does not grant the channel "+channel)
+}
+
 // asRefusal tells how an error of ours, or of auth, is answered.
 func asRefusal(err error) *refusal {
 	if own, ok := errors.AsType[*refusal](err); ok {
@@ -48,6 +54,13 @@ func asRefusal(err error) *refusal {
 		}
 	}
 	return r
+}
+
+// answer is a refusal as a frame of pgws.v1. A request without an id has an answer without one.
+func (e *refusal) answer(id json.RawMessage) *protocol.Answer {
+	return &protocol.Answer{
+		ID: id, Op: protocol.OpError, Code: e.code(), Message: e.message(), Uncertain: e.status == http.StatusGatewayTimeout,
+	}
 }
 
 // code is the word for a refusal in pgws.v1.
@@ -85,7 +98,7 @@ const retryAfter = "1"
 
 // refuse answers a request that is not carried out.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, pattern string, err error) {
-	e := s.noteRefusal(r, pattern, err)
+	e := s.noteRefusal(pattern, r.RemoteAddr, err)
 	e.setHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(e.status)
@@ -94,10 +107,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, pattern string, 
 	}
 }
 
-func (s *Server) noteRefusal(r *http.Request, pattern string, err error) *refusal {
+// noteRefusal counts and logs a request that is refused, or a connection that is closed
+// for its first message. What is refused to an open connection is between the two.
+func (s *Server) noteRefusal(route, remote string, err error) *refusal {
 	e := asRefusal(err)
 	s.Observer.Refused(e.reason)
-	s.Log.Info("refused", "route", pattern, "status", e.status, "reason", e.reason, "remote", r.RemoteAddr)
+	s.Log.Info("refused", "route", route, "status", e.status, "reason", e.reason, "remote", remote)
 	return e
 }
 

@@ -40,7 +40,8 @@ type Observer interface {
 	SessionClosed(code int)
 	// SlowSession counts sessions ended because they lag or stall.
 	SlowSession()
-	// Refused counts connections that were not opened, by reason.
+	// Refused counts requests of HTTP that were refused, and websockets that were closed
+	// for their first message, by reason.
 	Refused(reason string)
 	// MessageReceived counts messages of clients that may send.
 	MessageReceived()

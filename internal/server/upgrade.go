@@ -76,7 +76,10 @@ func (s *Server) call(r *http.Request, elsewhere string, late bool) (call, error
 	if !s.AllowedOrigins.allow(r) {
 		return asked, errOrigin
 	}
-	return s.route(p, elsewhere, late)
+	if asked, err = s.route(p, elsewhere, late); err == nil && len(asked.channel) > maxNameBytes {
+		err = errNameLong
+	}
+	return asked, err
 }
 
 // authorize returns what a call's token grants: narrowed to what the address names, or
@@ -90,7 +93,7 @@ func (s *Server) authorize(r *http.Request, asked call, narrow bool) (*auth.Gran
 		return grant, grant.Narrow(asked.channel)
 	}
 	if asked.channel != "" && !grant.Allows(asked.channel) {
-		return nil, auth.ErrNoChannels
+		return nil, notGranted(asked.channel)
 	}
 	return grant, nil
 }
@@ -138,7 +141,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, subprotocol str
 	}
 	c.begin(netConn, bytes.Clone(early), func() {
 		if refused != nil {
-			c.turnAway(s.noteRefusal(r, asked.pattern, refused))
+			e := s.noteRefusal(asked.pattern, r.RemoteAddr, refused)
+			c.close(e.closeCode(), e.message())
 		} else if grant != nil {
 			c.announce(channels)
 		}
@@ -188,9 +192,4 @@ func (c *conn) openFirst(channel string, request json.RawMessage) []string {
 		return c.dialect.answer(protocol.JSON(&answer))
 	}})
 	return channels
-}
-
-// turnAway closes a connection whose token is refused.
-func (c *conn) turnAway(e *refusal) {
-	c.close(e.closeCode(), e.text)
 }

@@ -13,6 +13,19 @@ import (
 	"pgws/internal/protocol"
 )
 
+// What is wrong with a frame. Only the first one that comes is counted, see noteRefusal.
+var (
+	errFirstMessage = &refusal{
+		status: http.StatusUnauthorized, reason: "first_message", text: "Error: the first message must be auth, with an id and a token",
+	}
+	errNoID      = errors.New("a request needs an id")
+	errUnknownOp = badFrame(errors.New("unknown op"))
+	errNoChannel = badFrame(errors.New("publish needs a channel"))
+	errNoNames   = badFrame(errors.New("channels are missing"))
+)
+
+func badFrame(err error) *refusal { return badRequest("bad_request", err.Error()) }
+
 // handle carries out a request of a client that speaks pgws.v1. The error ends the
 // connection.
 func (c *conn) handle(frame []byte) error {
@@ -21,13 +34,13 @@ func (c *conn) handle(frame []byte) error {
 		return errNotText
 	}
 	if err == nil && request.ID == nil {
-		err = errors.New("a request needs an id")
+		err = errNoID
 	}
 	if c.grant.Load() == nil && (err != nil || request.Op != protocol.OpAuth) {
-		return c.fail(request, &refusal{status: http.StatusUnauthorized, text: "the first message must be auth, with a token"})
+		return c.fail(request, errFirstMessage)
 	}
 	if err != nil {
-		c.fault(request, protocol.BadRequest, err.Error())
+		c.fault(request, badFrame(err))
 		return nil
 	}
 	switch request.Op {
@@ -42,7 +55,7 @@ func (c *conn) handle(frame []byte) error {
 	case protocol.OpPing:
 		c.reply(&protocol.Answer{ID: request.ID, Op: protocol.OpOK})
 	default:
-		c.fault(request, protocol.BadRequest, "unknown op")
+		c.fault(request, errUnknownOp)
 	}
 	return nil
 }
@@ -52,14 +65,13 @@ func (c *conn) reply(a *protocol.Answer) {
 }
 
 // fault answers a request that is not carried out.
-func (c *conn) fault(request *protocol.Request, code protocol.Code, message string) {
-	c.reply(&protocol.Answer{ID: request.ID, Op: protocol.OpError, Code: code, Message: message})
-}
+func (c *conn) fault(request *protocol.Request, e *refusal) { c.reply(e.answer(request.ID)) }
 
-// fail answers a request for which the connection is closed.
-func (c *conn) fail(request *protocol.Request, e *refusal) error {
-	c.fault(request, e.code(), e.message())
-	return &closeError{code: e.closeCode(), reason: e.text}
+// fail answers a first message for which the connection is closed.
+func (c *conn) fail(request *protocol.Request, err error) error {
+	e := c.server.noteRefusal("first message", c.net.RemoteAddr().String(), err)
+	c.fault(request, e)
+	return &closeError{code: e.closeCode(), reason: e.message()}
 }
 
 // authenticate takes a token: the first one, or one that renews the connection.
@@ -72,20 +84,18 @@ func (c *conn) authenticate(request *protocol.Request) error {
 	grant, err := c.server.Keys.Authorize(c.context(), request.Token)
 	c.waited()
 	if err == nil && old == nil && c.channel != "" && !grant.Allows(c.channel) {
-		err = auth.ErrNoChannels
+		err = notGranted(c.channel)
+	}
+	if err != nil && old == nil {
+		return c.fail(request, err)
 	}
 	if err != nil {
-		e := asRefusal(err)
-		c.server.Observer.Refused(e.reason)
-		if old == nil {
-			return c.fail(request, e)
-		}
-		c.fault(request, e.code(), e.message())
+		c.fault(request, asRefusal(err))
 		return nil
 	}
 	c.adopt(grant)
 	if old == nil {
-		c.frames.limit = c.server.MaxMessageBytes
+		c.frames.limit = c.limit()
 		c.announce(c.openFirst(c.channel, request.ID))
 		return nil
 	}
@@ -116,21 +126,16 @@ func (c *conn) renew(grant *auth.Grant, request json.RawMessage) {
 
 func (c *conn) subscribe(request *protocol.Request) {
 	names := distinct(request.Channels)
-	code, message := c.mayOpen(names)
-	if code != "" {
-		c.fault(request, code, message)
+	if e := c.mayOpen(names); e != nil {
+		c.fault(request, e)
 		return
 	}
-	since := hub.ParsePosition(request.Since)
-	open := c.session.Channels() // What these have missed is not sent again.
-	fresh := !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(open, name) })
 	c.session.Subscribe(hub.Subscription{
 		Channels: names,
-		Since:    since,
+		Since:    hub.ParsePosition(request.Since),
 		Answer: func(at hub.Position, resumed bool) []byte {
 			answer := protocol.Answer{ID: request.ID, Op: protocol.OpOK, Channels: &names, Position: string(at.Append(nil))}
 			if request.Since != "" {
-				resumed = resumed && fresh
 				answer.Resumed = &resumed
 			}
 			return c.dialect.answer(protocol.JSON(&answer))
@@ -138,34 +143,29 @@ func (c *conn) subscribe(request *protocol.Request) {
 	})
 }
 
-// maxNameBytes bounds the name of a channel: no notification could be for a longer one.
-const maxNameBytes = 7999
-
-// mayOpen returns why channels may not be opened, or no code.
-func (c *conn) mayOpen(names []string) (code protocol.Code, message string) {
+// mayOpen returns why channels may not be opened, or nil.
+func (c *conn) mayOpen(names []string) *refusal {
+	if len(names) == 0 {
+		return errNoNames
+	}
+	if e := checkNames(distinct(slices.Concat(c.session.Channels(), names))); e != nil {
+		return e
+	}
 	grant := c.grant.Load()
-	switch {
-	case len(names) == 0:
-		return protocol.BadRequest, "channels are missing"
-	case len(distinct(slices.Concat(c.session.Channels(), names))) > protocol.MaxChannels:
-		return protocol.BadRequest, errTooMany.message()
-	case !grant.Receive:
-		return protocol.Forbidden, errNoReceiving.message()
+	if !grant.Receive {
+		return errNoReceiving
 	}
 	for _, name := range names {
-		if len(name) > maxNameBytes {
-			return protocol.BadRequest, "the name of a channel is too long"
-		}
 		if !grant.Allows(name) {
-			return protocol.Forbidden, "the token does not grant the channel " + name
+			return notGranted(name)
 		}
 	}
-	return "", ""
+	return nil
 }
 
 func (c *conn) unsubscribe(request *protocol.Request) {
 	if len(request.Channels) == 0 {
-		c.fault(request, protocol.BadRequest, "channels are missing")
+		c.fault(request, errNoNames)
 		return
 	}
 	answer := protocol.Answer{ID: request.ID, Op: protocol.OpOK}
@@ -175,18 +175,17 @@ func (c *conn) unsubscribe(request *protocol.Request) {
 // publishFor carries out a publish. The answer comes when the publisher knows.
 func (c *conn) publishFor(request *protocol.Request) {
 	if !c.allow() {
-		c.fault(request, protocol.RateLimited, "too many messages")
+		c.fault(request, errRate)
 		return
 	}
 	grant := c.grant.Load()
 	m, err := messageOf(request, grant)
 	if err != nil {
-		e := asRefusal(err)
-		c.fault(request, e.code(), e.message())
+		c.fault(request, asRefusal(err))
 		return
 	}
 	c.server.Observer.MessageReceived()
-	m.Sender, m.Mute = c.session, !grant.Echo || request.Echo != nil && !*request.Echo
+	m.Mute = !grant.Echo || request.Echo != nil && !*request.Echo
 	id := request.ID
 	m.Done = answerOnce(func(stamp int64, err error) { c.reply(c.server.receipt(id, stamp, err)) })
 	ctx, cancel := context.WithTimeout(c.context(), roomWait)
@@ -228,14 +227,4 @@ func noticeAfter(left time.Duration) time.Duration { return left - min(expiryNot
 // tellExpiry tells a client that its token ends.
 func (c *conn) tellExpiry(expires time.Time) {
 	c.reply(&protocol.Answer{Op: protocol.OpExpiring, In: int(max(time.Until(expires).Round(time.Second)/time.Second, 1))})
-}
-
-// distinct returns names without doubles.
-func distinct(names []string) []string {
-	seen := make(map[string]bool, len(names))
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		double := seen[name]
-		seen[name] = true
-		return double
-	})
 }

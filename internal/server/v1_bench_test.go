@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"pgws/internal/hub"
+	"pgws/internal/protocol"
 )
 
 // BenchmarkFormats brings a notification of 1 kB into each form. One operation is one
@@ -75,5 +79,46 @@ func BenchmarkRequests(b *testing.B) {
 			report(b, p.Close())
 			<-answers
 		})
+	}
+}
+
+// BenchmarkHostile carries out requests that are nearly free to send, compressed, and as
+// long as may be, or of the default PGWS_MAX_MESSAGE_BYTES. One operation is one request.
+func BenchmarkHostile(b *testing.B) {
+	for _, request := range []struct{ name, start, more, end string }{
+		{"auth", `{"id":1,"op":"auth","token":"`, `x`, `"}`},
+		{"subscribe", `{"id":1,"op":"subscribe","channels":["a"`, `,"a"`, `]}`},
+		{"unsubscribe", `{"id":1,"op":"unsubscribe","channels":["a"`, `,"a"`, `]}`},
+		{"publish", `{"id":1,"op":"publish","channel":"a","payload":[0`, `,1`, `]}`},
+		{"ping", `{"id":1,"op":"ping"`, `,"":1`, `}`},
+	} {
+		for _, length := range []int{protocol.MaxFrameBytes, DefaultMaxMessageBytes} {
+			b.Run(fmt.Sprint(request.name, "/", length), func(b *testing.B) {
+				r := newRig(b, func(o *Options) { o.Publisher, o.Log = prompt{}, slog.New(slog.DiscardHandler) }).serveAll(b)
+				p := r.speak(b, map[string]any{"mode": "rw"})
+				answers := make(chan struct{})
+				go func() {
+					defer close(answers)
+					_, _ = io.Copy(io.Discard, p.in) // until it is closed
+				}()
+				c := r.keeper.all()[0]
+				filling := strings.Repeat(request.more, (length-len(request.start+request.end))/len(request.more))
+				packed := []byte(pack(b, request.start+filling+request.end))
+				f := frames{limit: c.limit(), op: ws.OpText, packed: true}
+				b.ReportAllocs()
+				for b.Loop() {
+					_, frame, err := f.unpack(packed)
+					if err == nil {
+						err = c.handle(frame)
+					}
+					if (err != nil) != (length > protocol.MaxFrameBytes) {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(len(packed)), "wire-B/op")
+				report(b, p.Close())
+				<-answers
+			})
+		}
 	}
 }

@@ -22,20 +22,20 @@ func TestFirstMessage(t *testing.T) {
 	auth := func(claims map[string]any) string {
 		return `{"id":1,"op":"auth","token":"` + r.token(t, claims) + `"}`
 	}
-	const missing = `"op":"error","code":"unauthorized","message":"the first message must be auth, with a token"}`
+	const missing = `"op":"error","code":"unauthorized","message":"the first message must be auth, with an id and a token"}`
 	tests := map[string]struct {
 		text, answer string
 		code         ws.StatusCode
 		reason       string
 	}{
-		"another":      {`{"id":1,"op":"ping"}`, `{"id":1,` + missing, protocol.CloseUnauthorized, "the first message must be auth, with a token"},
-		"no request":   {`hello`, `{` + missing, protocol.CloseUnauthorized, "the first message must be auth, with a token"},
-		"no id":        {`{"op":"auth","token":"` + r.token(t, map[string]any{"mode": "r"}) + `"}`, `{` + missing, protocol.CloseUnauthorized, "the first message must be auth, with a token"},
-		"no token":     {`{"id":1,"op":"auth"}`, `{"id":1,"op":"error","code":"unauthorized","message":"no token"}`, protocol.CloseUnauthorized, "Error: no token"},
-		"a bad one":    {`{"id":1,"op":"auth","token":"x"}`, `{"id":1,"op":"error","code":"unauthorized","message":"not a JWT"}`, protocol.CloseUnauthorized, "Error: not a JWT"},
+		"another":      {`{"id":1,"op":"ping"}`, `{"id":1,` + missing, protocol.CloseUnauthorized, "the first message must be auth, with an id and a token"},
+		"no request":   {`hello`, `{` + missing, protocol.CloseUnauthorized, "the first message must be auth, with an id and a token"},
+		"no id":        {`{"op":"auth","token":"` + r.token(t, map[string]any{"mode": "r"}) + `"}`, `{` + missing, protocol.CloseUnauthorized, "the first message must be auth, with an id and a token"},
+		"no token":     {`{"id":1,"op":"auth"}`, `{"id":1,"op":"error","code":"unauthorized","message":"no token"}`, protocol.CloseUnauthorized, "no token"},
+		"a bad one":    {`{"id":1,"op":"auth","token":"x"}`, `{"id":1,"op":"error","code":"unauthorized","message":"not a JWT"}`, protocol.CloseUnauthorized, "not a JWT"},
 		"an old one":   {auth(map[string]any{"mode": "r", "exp": 1}), `{"id":1,"op":"error","code":"unauthorized","message":"Token expired"}`, protocol.CloseUnauthorized, "Token expired"},
-		"another mode": {auth(map[string]any{"mode": "x"}), `{"id":1,"op":"error","code":"forbidden","message":"mode must be r, w or rw"}`, protocol.CloseForbidden, "Error: mode must be r, w or rw"},
-		"not for it":   {auth(map[string]any{"mode": "r", "channel": "b"}), `{"id":1,"op":"error","code":"forbidden","message":"No allowed channels"}`, protocol.CloseForbidden, "No allowed channels"},
+		"another mode": {auth(map[string]any{"mode": "x"}), `{"id":1,"op":"error","code":"forbidden","message":"mode must be r, w or rw"}`, protocol.CloseForbidden, "mode must be r, w or rw"},
+		"not for it":   {auth(map[string]any{"mode": "r", "channel": "b"}), `{"id":1,"op":"error","code":"forbidden","message":"the token does not grant the channel a"}`, protocol.CloseForbidden, "the token does not grant the channel a"},
 		"not UTF-8":    {"\xff", "", ws.StatusInvalidFramePayloadData, "not UTF-8"},
 		"too large":    {strings.Repeat("x", maxTokenBytes+1), "", ws.StatusMessageTooBig, "message larger than 16384 bytes"},
 	}
@@ -97,6 +97,12 @@ func TestRequests(t *testing.T) {
 		many = append(many, fmt.Sprintf(`"c%d"`, i))
 	}
 	all := strings.Join(many, ",")
+	long := `"<0"`
+	for i, left := 1, protocol.MaxNamesBytes-len("<0"); left > 0; i++ {
+		length := min(left, maxNameBytes)
+		long += fmt.Sprintf(`,"<%d%s"`, i, strings.Repeat("&", length-2))
+		left -= length
+	}
 	tests := map[string]struct {
 		claims      map[string]any
 		says, hears []string
@@ -126,7 +132,7 @@ func TestRequests(t *testing.T) {
 			[]string{`{"id":1,"op":"subscribe","channels":["a","b"]}`, `{"id":2,"op":"publish","channel":"b","payload":1}`},
 			[]string{
 				`{"id":1,"op":"error","code":"forbidden","message":"the token does not grant the channel b"}`,
-				`{"id":2,"op":"error","code":"forbidden","message":"No allowed channels"}`,
+				`{"id":2,"op":"error","code":"forbidden","message":"the token does not grant the channel b"}`,
 			},
 		},
 		"as many as may be": {
@@ -145,6 +151,21 @@ func TestRequests(t *testing.T) {
 		"a long name": {
 			nil, []string{`{"id":1,"op":"subscribe","channels":["a","` + strings.Repeat("x", 8000) + `"]}`},
 			[]string{`{"id":1,"op":"error","code":"bad_request","message":"the name of a channel is too long"}`},
+		},
+		"long names": {
+			nil, []string{
+				`{"id":1,"op":"subscribe","channels":[` + long + `]}`, `{"id":2,"op":"subscribe","channels":["x"]}`,
+				`{"id":3,"op":"unsubscribe","channels":["<0"]}`, `{"id":4,"op":"subscribe","channels":["x"]}`,
+			},
+			[]string{
+				`{"id":1,"op":"ok","channels":[` + long + `],"position":"P"}`,
+				`{"id":2,"op":"error","code":"bad_request","message":"the names of the channels have more than 65536 bytes together"}`,
+				`{"id":3,"op":"ok"}`, `{"id":4,"op":"ok","channels":["x"],"position":"P"}`,
+			},
+		},
+		"names without end": {
+			nil, []string{`{"id":1,"op":"unsubscribe","channels":["a"` + strings.Repeat(`,"a"`, protocol.MaxChannels) + `]}`},
+			[]string{`{"id":1,"op":"error","code":"bad_request","message":"more than 1024 channels"}`},
 		},
 		"missing": {
 			nil,
