@@ -185,10 +185,10 @@ func TestV1MaxMessageBytes(t *testing.T) {
 	}
 }
 
-// So does more than 128 KiB, which no request needs.
+// So does more than 256 KiB, which no request needs.
 func TestV1LongestFrame(t *testing.T) {
 	t.Parallel()
-	const longest = 128 << 10
+	const longest = 256 << 10
 	s := start(t, nil)
 	ping := func(length int) string { return `{"id":1,"op":"ping"` + strings.Repeat(" ", length-20) + `}` }
 	for name, data := range map[string][]byte{

@@ -98,7 +98,7 @@ var Settings = []Setting{
 		Doc:   "Address (host:port) of a listener for /live, /ready and /metrics, such as 127.0.0.1:3001. Unset: none.",
 		parse: func(c *Config, v string) (err error) { c.AdminAddress, err = address(v); return err }},
 	{Name: "PGWS_MAX_MESSAGE_BYTES", Default: "1MiB",
-		Doc:   "The longest message read from a client, fragments joined; a frame of pgws.v1 has 128 KiB at most. What PostgreSQL cannot carry (8000 bytes with its claims) is refused in any case.",
+		Doc:   "The longest message read from a client, fragments joined; a frame of pgws.v1 has 256 KiB at most. What PostgreSQL cannot carry (8000 bytes with its claims) is refused in any case.",
 		parse: func(c *Config, v string) (err error) { c.MaxMessageBytes, err = size(v); return err }},
 	{Name: "PGWS_MESSAGE_RATE",
 		Doc:   "How many messages a second one connection, or one token by POST, may publish; as many may come at once. Nothing else counts. Unset: any number.",

@@ -44,6 +44,12 @@ func TestResumeOfQuietChannels(t *testing.T) {
 	left = at(h, 0)
 	h.Gap()
 	expect([]string{"quieter"}, left, false)
+	for i := range 2000 { // Whatever is known of others meanwhile.
+		publish(h, "busy "+strconv.Itoa(i%100), "x")
+		if !h.history.dropped.has("quieter", left.offset) {
+			t.Fatalf("the gap is forgotten after %d", i)
+		}
+	}
 }
 
 // TestDropped drops publications of many channels: what was dropped is known, and little else

@@ -113,11 +113,10 @@ func (h *history) forget(offset uint64) {
 	h.dropped.forget(offset)
 }
 
-// lose makes something of a channel missing at an offset, the newest.
+// lose makes something of an open channel missing at an offset, the newest.
 func (h *history) lose(channel string, offset uint64) {
 	h.start = offset
 	h.dropped.add([]byte(channel), offset)
-	h.dropped.bound(h.max/bytesPerDropped, offset)
 }
 
 // since returns what has come after an offset, and whether it holds all of that for some

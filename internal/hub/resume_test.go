@@ -99,6 +99,22 @@ func TestResumeBesideOthers(t *testing.T) {
 	r.expect(t, ok(first, true), ok(first, false), "a2", "b2", "a3", "b3", "a4", "b4", "b5", "a5")
 }
 
+// TestResumeBesideOpen asks for what has come of two channels, one of which is open: nobody
+// knows what that has missed, and nothing is sent again.
+func TestResumeBesideOpen(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{History: 1 << 20})
+	since := at(h, 0)
+	publish(h, "a", "a1")
+	publish(h, "b", "b1")
+	r := newRecorder()
+	s := begin(h, r)
+	s.Subscribe(to("a"))
+	s.Subscribe(Subscription{Channels: []string{"a", "b"}, Since: since, Answer: answer})
+	publish(h, "b", "b2")
+	r.expect(t, ok(Position{h.epoch, 2}, false), "b2")
+}
+
 // TestResumeMuted comes back in the session that is not to be sent its own.
 func TestResumeMuted(t *testing.T) {
 	t.Parallel()

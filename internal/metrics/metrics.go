@@ -40,7 +40,7 @@ func New(version string) *Observer {
 		opened:       counter("pgws_sessions_opened_total", "Sessions opened."),
 		closed:       counters("pgws_sessions_closed_total", "Sessions closed, by close code (1006: none was sent or received).", "code"),
 		slow:         counter("pgws_sessions_slow_total", "Sessions closed because they lagged or stalled."),
-		refused:      counters("pgws_refusals_total", "Requests refused, and websockets closed for their first message, by reason.", "reason"),
+		refused:      counters("pgws_refusals_total", "Requests refused, and websockets whose first message was no good auth, by reason.", "reason"),
 		messages:     counter("pgws_messages_received_total", "Messages from clients that may send."),
 		publications: counter("pgws_publications_total", "Notifications heard."),
 		deliveries:   counter("pgws_deliveries_total", "Publications handed to sessions' sockets."),

@@ -61,9 +61,10 @@ const (
 	CloseTimeout      = 3008
 )
 
-// What bounds a client. A frame of the most names, all of them to be opened at once, is one that may come.
+// What bounds a client. All the names that may be open fit one frame, also where what is not ASCII is escaped, which is
+// then up to three times as long.
 const (
-	MaxFrameBytes = 128 << 10 // of one frame
+	MaxFrameBytes = 256 << 10 // of one frame
 	MaxChannels   = 1024      // open on one connection,
 	MaxNamesBytes = 64 << 10  // and the bytes of their names together
 )

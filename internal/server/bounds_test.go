@@ -27,6 +27,7 @@ func TestFrameBound(t *testing.T) {
 	over := ping(protocol.MaxFrameBytes + 1)
 	packed := pack(t, over)
 	for name, sent := range map[string][]byte{
+		"late":       masked(true, ws.OpText, over)[:14],
 		"promised":   masked(true, ws.OpText, over)[:14],
 		"fragments":  join(masked(false, ws.OpText, over[:10]), masked(true, 0, over[10:])),
 		"compressed": withRsv1(masked(true, ws.OpText, packed)),
@@ -35,13 +36,17 @@ func TestFrameBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := r.upgrade(t, path, askV1+askPacked)
-			p.hear(t) // ready
+			if name == "late" {
+				p = r.upgrade(t, "/", askV1)
+				p.say(t, `{"id":0,"op":"auth","token":"`+path[1:]+`"}`)
+			}
+			p.hear(t) // ready, or that the token is good
 			p.say(t, ping(protocol.MaxFrameBytes))
 			p.expect(t, `{"id":1,"op":"ok"}`)
 			if _, err := p.Write(sent); err != nil {
 				t.Fatal(err)
 			}
-			if reason := p.expectClose(t, ws.StatusMessageTooBig); reason != "message larger than 131072 bytes" {
+			if reason := p.expectClose(t, ws.StatusMessageTooBig); reason != "message larger than 262144 bytes" {
 				t.Errorf("reason %q", reason)
 			}
 		})

@@ -40,8 +40,8 @@ type Observer interface {
 	SessionClosed(code int)
 	// SlowSession counts sessions ended because they lag or stall.
 	SlowSession()
-	// Refused counts requests of HTTP that were refused, and websockets that were closed
-	// for their first message, by reason.
+	// Refused counts requests of HTTP that were refused, and websockets whose first
+	// message was no good auth, by reason.
 	Refused(reason string)
 	// MessageReceived counts messages of clients that may send.
 	MessageReceived()
