@@ -211,12 +211,13 @@ test("a gap is told of the channels that had been open, and the position is the 
   await pass(500);
   assert.deepEqual(told.gaps, ["a", "b"]);
   assert.deepEqual(ofA, [{ channel: "a" }]);
+  Sockets.last.say({ op: "gap", channel: "b", position: "q-2" });
   Sockets.last.say({ op: "gap", channel: "b" });
-  assert.deepEqual(told.gaps, ["a", "b", "b"]);
+  assert.deepEqual(told.gaps, ["a", "b", "b", "b"]);
   Sockets.last.shut(1001);
   await settle();
   await pass(1000);
-  assert.equal(Sockets.last.ops("subscribe")[0].since, "q-1");
+  assert.equal(Sockets.last.ops("subscribe")[0].since, "q-2");
 });
 
 test("a channel that is refused takes none with it", async (t) => {

@@ -10,8 +10,8 @@ export function connect(url: string | URL, options?: Options): Client;
 
 export interface Options {
   /**
-   * Returns a token, within 10 seconds. It is called for each connection, and again before a token expires. Without it the
-   * server is to take the token from a cookie.
+   * Returns a token, within 10 seconds. It is called for each connection, and again before a token expires, every 5
+   * seconds until it has another one. Without it the server is to take the token from a cookie.
    */
   token?: () => string | Promise<string>;
   /** "auto", the default, is a websocket, and SSE with POST where websockets are blocked. */

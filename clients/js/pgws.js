@@ -15,6 +15,7 @@ const FIRST_DELAY = 1_000; // of connecting again, doubled each time
 const LONGEST_DELAY = 30_000;
 const STEADY = 10_000; // A connection that was open for so long was a success.
 const PUBLISH_WAIT = 30_000; // for a connection
+const ASK_AGAIN = 5_000; // for a fresh token
 const WEBSOCKET_AGAIN = 300_000; // While SSE is in use, a websocket is tried so often.
 
 const WEBSOCKET_FAILURES = 2; // in a row, before one has worked: then they are blocked
@@ -24,10 +25,12 @@ const MOST_PAYLOAD = 7_999; // bytes of a notification
 // Close codes.
 const NORMAL = 1000;
 const BROKEN = 1006;
+const TOO_LARGE = 1009;
 const UNAUTHORIZED = 3000;
 const EXPIRED = 3001;
 const FORBIDDEN = 3003;
-const FINAL = [1002, FORBIDDEN]; // The same would be refused again.
+/** What would be refused again. @type {Record<number, api.Code>} */
+const FINAL = { 1002: "bad_request", [FORBIDDEN]: "forbidden" };
 
 /** @implements {api.PgwsError} */
 export class PgwsError extends Error {
@@ -54,6 +57,8 @@ class Client {
   /** Up to here all has come: of the last message, or answer to a subscribe. @type {string|undefined} */ #position;
   /** @type {Session|undefined} */ #session;
   /** Publications, for a connection. @type {Set<(session?: Session) => void>} */ #waiting = new Set();
+  /** The POSTs of sessions that have ended: what is published later goes after them. */
+  #posted = Promise.resolve();
   #unanswered = 0;
   #failures = 0; // of websockets; -Infinity once one has worked, Infinity once SSE has in their stead
   #tried = 0; // when a websocket was, last
@@ -108,7 +113,8 @@ class Client {
     const head = JSON.stringify({ op: "publish", channel, echo: this.#options.echo });
     this.#unanswered++;
     try {
-      const answer = await this.#send({ op: "publish", channel, text: `${head.slice(0, -1)},"payload":${json}}` });
+      const frame = { op: "publish", channel, text: `${head.slice(0, -1)},"payload":${json}}` };
+      const answer = await this.#send(frame, Date.now() + PUBLISH_WAIT);
       return { deliveredAt: answer.message_delivered_at };
     } finally {
       this.#unanswered--;
@@ -129,10 +135,10 @@ class Client {
     let refusals = 0; // in a row
     for (let attempt = 0; this.state !== "closed"; attempt++) {
       this.#become("connecting");
-      const { code, reason, steady, hurry } = await this.#connect();
+      const { code, reason, final, steady, hurry } = await this.#connect();
       this.transport = undefined;
-      if (FINAL.includes(code)) {
-        this.#tell(new PgwsError(code === FORBIDDEN ? "forbidden" : "bad_request", reason));
+      if (final) {
+        this.#tell(new PgwsError(final, reason));
         this.#finish({ code, reason });
       }
       if (this.#closed.signal.aborted) return;
@@ -149,7 +155,8 @@ class Client {
 
   /**
    * Holds a connection until it ends.
-   * @returns {Promise<{code: number, reason: string, steady?: boolean, hurry?: boolean}>} hurry: to the other transport
+   * @returns {Promise<{code: number, reason: string, final?: api.Code, steady?: boolean, hurry?: boolean}>} final: another
+   * would end like this; hurry: to the other transport
    */
   async #connect() {
     let token;
@@ -167,7 +174,10 @@ class Client {
       opened = Date.now();
       this.transport = kind;
       if (kind === "sse") this.#failures = Infinity;
-      for (const publication of this.#waiting) publication(session);
+      this.#posted.then(() => {
+        session.publishing = true;
+        for (const publication of this.#waiting) publication(session);
+      });
       this.#become("open");
       this.#settle();
     });
@@ -175,19 +185,24 @@ class Client {
     Promise.all([open, this.#reconcile(session)]).catch((error) => session.fail(error));
     if (kind === "sse") this.#awaitWebSocket(session);
     const { code, reason } = await session.ended;
+    this.#posted = Promise.all([this.#posted, session.posted]).then(() => {});
     let hurry = opened < Infinity && this.#failures === 0; // Websockets turned out to work.
     if (kind === "websocket") {
       this.#failures = session.heard || code !== BROKEN ? -Infinity : this.#failures + 1;
       hurry = this.#failures >= WEBSOCKET_FAILURES;
     } else if (opened === Infinity && this.#failures < Infinity) this.#failures = 0; // HTTP does not work either.
-    return { code, reason, steady: Date.now() - opened >= STEADY, hurry };
+    // What is sent until it is open, such as the token, would be too large again.
+    const final = code === TOO_LARGE && opened === Infinity ? "too_large" : FINAL[code];
+    return { code, reason, final, steady: Date.now() - opened >= STEADY, hurry };
   }
 
   /** @param {api.Transport} kind @returns {Session} */
   #start(kind) {
     const { parse = JSON.parse } = this.#options;
     if (kind === "websocket") this.#tried = Date.now();
-    const session = kind === "websocket" ? new Socket(this.#WebSocket, this.#url, parse) : new Stream(this.#url, parse);
+    const session = kind === "websocket"
+      ? new Socket(this.#WebSocket, this.#url, parse)
+      : new Stream(this.#url, parse, this.#closed.signal);
     session.receive = (frame) => this.#receive(session, frame);
     return session;
   }
@@ -225,15 +240,16 @@ class Client {
     if (session.renewing || !this.#options.token) return;
     session.renewing = true;
     const deadline = Date.now() + seconds * 1000;
-    for (let attempt = 0; Date.now() < deadline && !session.over; attempt++) {
+    while (Date.now() < deadline && !session.over) {
       const { expires } = session;
       try {
-        await session.request({ op: "auth", token: await this.#token() });
+        const token = await this.#token();
+        if (token !== session.token) await session.request({ op: "auth", token });
         if (session.expires !== expires) break;
       } catch (error) {
         if (!session.over) this.#tell(error);
       }
-      await sleep(backoff(attempt), session.signal);
+      await sleep(ASK_AGAIN, session.signal);
     }
     session.renewing = false;
   }
@@ -329,8 +345,12 @@ class Client {
     return [...(this.#channels.get(name)?.subscribers ?? [])];
   }
 
-  /** @param {Frame} frame with its text @returns {Promise<Frame>} the answer */
-  #send(frame) {
+  /**
+   * @param {Frame} frame with its text
+   * @param {number} deadline until which it waits for a connection
+   * @returns {Promise<Frame>} the answer
+   */
+  #send(frame, deadline) {
     return new Promise((resolve, reject) => {
       /** @param {Session} [session] */
       const settle = (session) => {
@@ -340,13 +360,13 @@ class Client {
         if (!session) return reject(new PgwsError("timeout", "no connection came in time", frame.channel));
         const answer = session.request(frame).catch((error) => {
           if (!session.over || !["closed", "unauthorized"].includes(error.code)) throw error;
-          return this.#send(frame); // Nothing was sent, and the next connection has a fresh token.
+          return this.#send(frame, deadline); // Nothing was sent, and the next connection has a fresh token.
         });
         resolve(answer);
       };
-      const timer = setTimeout(settle, PUBLISH_WAIT);
+      const timer = setTimeout(settle, deadline - Date.now());
       this.#waiting.add(settle);
-      if (this.#usable || this.state === "closed") settle(this.#usable);
+      if (this.#usable?.publishing || this.state === "closed") settle(this.#usable);
     });
   }
 
@@ -403,6 +423,10 @@ class Session {
   /** Those open at the server. @type {Set<string>} */ channels = new Set();
   reconciling = false;
   renewing = false;
+  publishing = false; // It takes publications.
+  /** With the last publication whose answer may come after the end. @type {Promise<unknown>} */ posted = Promise.resolve();
+  /** The request of that publication. @type {number|undefined} */ posting;
+  /** That it is open with. @type {string|undefined} */ token;
   /** When the token ends. @type {number|undefined} */ expires;
   heard = false;
   /** Takes what answers no request. @type {(frame: Frame) => void} */ receive = () => {};
@@ -440,8 +464,10 @@ class Session {
       const settle = (/** @type {Frame|undefined} */ answer) => {
         clearTimeout(timer);
         this.#requests.delete(id);
+        this.done(id);
         if (!answer) return fail(frame.op === "publish" ? "uncertain" : "timeout", "no answer came");
         if (answer.op === "error") return fail(answer.uncertain ? "uncertain" : answer.code, answer.message);
+        if (frame.op === "auth") this.token = frame.token;
         first?.(answer);
         resolve(answer);
       };
@@ -462,6 +488,9 @@ class Session {
   /** @param {Frame} _frame @param {string} _text */
   send(_frame, _text) {}
 
+  /** @param {number} _id of a request that is settled */
+  done(_id) {}
+
   close() {}
 
   /** @param {Frame} frame from the server */
@@ -480,6 +509,11 @@ class Session {
     else this.receive(frame);
   }
 
+  /** @param {number} [id] of a request that gets no answer */
+  abandon(id) {
+    this.#requests.get(id)?.();
+  }
+
   /** @param {PgwsError} error what it cannot go on with */
   fail({ code, message }) {
     this.end(code === "unauthorized" ? UNAUTHORIZED : code === "forbidden" ? FORBIDDEN : BROKEN, message);
@@ -490,7 +524,7 @@ class Session {
     if (this.over) return;
     this.#over.abort();
     this.close();
-    for (const settle of this.#requests.values()) settle();
+    for (const [id, settle] of this.#requests) if (id !== this.posting) settle();
     this.#ended({ code, reason });
   }
 
@@ -550,11 +584,14 @@ class Stream extends Session {
   /** That the stream has come to. @type {string|undefined} */ #position;
   /** What the next stream answers. @type {Frame[]} */ #asked = [];
   #stream = new AbortController();
-  #posted = Promise.resolve(); // with the last answer: one POST after the other keeps their order
+  /** Publications: one POST after the other keeps their order. @type {(() => void)[]} */ #turns = [];
+  #post = new AbortController();
+  #closed;
 
-  /** @param {URL} url @param {(text: string) => any} parse */
-  constructor(url, parse) {
+  /** @param {URL} url @param {(text: string) => any} parse @param {AbortSignal} closed tells that the client is closed */
+  constructor(url, parse, closed) {
     super();
+    this.#closed = closed;
     this.#parse = parse;
     this.#url = url.href.replace(/^ws/, "http");
   }
@@ -566,15 +603,25 @@ class Stream extends Session {
     // A stream goes on from one position for all its channels: it comes to the present before one joins that begins there.
     if (op === "subscribe" && !since && this.#channels.size > 0) return super.request({ op: "ping" }).then(request);
     if (op !== "publish") return request();
-    const answer = this.#posted.then(request);
-    this.#posted = answer.then(() => {}, () => {});
-    return answer;
+    return new Promise((resolve) => {
+      this.#turns.push(() => {
+        const answer = request();
+        if (!this.over) this.posted = answer.catch(() => {});
+        resolve(answer);
+      });
+      this.#turn();
+    });
+  }
+
+  /** Has the next publication posted, or all refused when it is over. */
+  #turn() {
+    while (this.#turns.length > 0 && (this.over || this.posting === undefined)) this.#turns.shift()?.();
   }
 
   /** @param {Frame} frame @param {string} text */
   send(frame, text) {
     const { op, id, token, channels = [], since } = frame;
-    if (op === "publish") return void this.#post(text, id);
+    if (op === "publish") return this.#publish(text, id);
     if (op === "auth") this.#token = token;
     if (this.#channels.size === 0) this.#position = since; // Others know nothing of where these go on.
     for (const channel of channels) op === "subscribe" ? this.#channels.add(channel) : this.#channels.delete(channel);
@@ -582,8 +629,26 @@ class Stream extends Session {
     this.#reopen();
   }
 
+  /** Posts a publication, also when the session ends meanwhile. @param {string} text @param {number} [id] */
+  #publish(text, id) {
+    this.posting = id;
+    this.#post = new AbortController();
+    const { signal } = this.#post;
+    this.#closed.addEventListener("abort", () => this.abandon(id), { signal });
+    this.#ask(text, signal, id);
+  }
+
+  /** @param {number} id */
+  done(id) {
+    if (id !== this.posting) return;
+    this.posting = undefined;
+    this.#post.abort();
+    queueMicrotask(() => this.#turn()); // Unless the answer ends the session.
+  }
+
   close() {
     this.#stream.abort();
+    this.#turn();
   }
 
   #reopen() {
@@ -602,7 +667,7 @@ class Stream extends Session {
   /** @param {AbortSignal} signal */
   async #open(signal) {
     if (this.#channels.size === 0) {
-      await this.#post(`{"op":"ping"}`); // Whatever the answer is, the server is there; unless it minds the token.
+      await this.#ask(`{"op":"ping"}`, signal); // Whatever the answer is, the server is there; unless it minds the token.
       if (!signal.aborted) this.#answer({ op: "ready" });
       return;
     }
@@ -647,15 +712,18 @@ class Stream extends Session {
     this.#reopen();
   }
 
-  /** @param {string} body @param {number} [id] */
-  async #post(body, id) {
+  /** Posts a frame. @param {string} body @param {AbortSignal} signal @param {number} [id] */
+  async #ask(body, signal, id) {
     try {
-      const response = await this.#fetch([], {}, { method: "POST", body, signal: this.signal });
+      const response = await this.#fetch([], {}, { method: "POST", body, signal });
       const answer = await response.json();
+      if (!["ok", "error"].includes(answer.op)) throw new Error(`status ${response.status} without a frame`); // of a proxy
       this.settle({ ...answer, id });
       if (answer.code === "unauthorized") this.end(UNAUTHORIZED, answer.message);
     } catch (error) {
-      this.end(BROKEN, `${error}`);
+      const { aborted } = signal;
+      this.abandon(id);
+      if (!aborted) this.end(BROKEN, `${error}`);
     }
   }
 

@@ -39,7 +39,12 @@ test("a publication is never sent twice", async (t) => {
   await assert.rejects(pgws.publish("a", "sent"), { code: "uncertain" });
   Sockets.answer = ({ id }) => ({ id, op: "error", code: "forbidden", message: "mode r" });
   await assert.rejects(pgws.publish("a", "sent"), { code: "forbidden" });
-  assert.equal(Sockets.last.ops("publish").length, 3);
+  Sockets.answer = ({ id }) => {
+    Sockets.answer = grant;
+    return { id, op: "error", code: "unauthorized", message: "on a connection that stays" };
+  };
+  await assert.rejects(pgws.publish("a", "sent"), { code: "unauthorized" });
+  assert.equal(Sockets.last.ops("publish").length, 4);
 });
 
 test("what is published is what was given", async (t) => {

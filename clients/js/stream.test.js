@@ -225,6 +225,15 @@ test("renewal opens the stream with the new token", async (t) => {
   assert.deepEqual(told.states.at(-1), { state: "waiting", code: 3001, reason: "JWT expired", delay: 0 });
 });
 
+test("a token that stays the same opens no stream", async (t) => {
+  const { gets, subscribe, server, pass } = start(t);
+  subscribe("a");
+  await settle();
+  server.stream.say({ op: "expiring", in: 30 });
+  for (let i = 0; i < 30; i++) await pass(1_000);
+  assert.equal(gets().length, 1);
+});
+
 test("what ends a stream", async (t) => {
   const cases = [
     { answer: () => refusal(401, "Error: JWT expired"), want: { code: 3000, reason: "Error: JWT expired", delay: 0 } },
@@ -265,6 +274,103 @@ test("what is published is posted in its order", async (t) => {
   server.serve = () => Promise.reject(new TypeError("fetch failed"));
   await assert.rejects(pgws.publish("a", "four"), { code: "uncertain" });
   assert.equal(requests.filter(({ frame }) => frame?.payload === "four").length, 1);
+});
+
+test("the JSON of a proxy is no answer", async (t) => {
+  const { pgws, server, told, pass } = start(t);
+  await settle();
+  for (const body of [{ message: "The upstream server is timing out" }, null]) {
+    server.serve = () => Response.json(body, { status: 504 });
+    await assert.rejects(pgws.publish("a", "x"), { code: "uncertain" });
+    await settle();
+    assert.equal(told.states.at(-1).code, 1006);
+    await pass(30_000);
+    assert.equal(pgws.state, "waiting", "what is no frame opens nothing");
+    server.serve = serve;
+    await pass(30_000);
+    assert.equal(pgws.state, "open");
+  }
+});
+
+test("what is posted when the stream ends is answered, and the next publications follow it", async (t) => {
+  const { pgws, requests, server, subscribe, pass } = start(t);
+  subscribe("a");
+  await settle();
+  const post = async () => {
+    const { stream } = server;
+    requests.length = 0;
+    let answer;
+    server.serve = (request) => (request.frame?.payload === 1 ? new Promise((resolve) => (answer = resolve)) : serve(request, server));
+    const outcomes = [1, 2].map((n) => pgws.publish("a", n));
+    await settle();
+    stream.say({ op: "close", code: 3001, reason: "JWT expired" });
+    await settle();
+    await pass(1000);
+    assert.equal(pgws.state, "open");
+    outcomes.push(pgws.publish("a", 3));
+    outcomes.forEach((outcome) => outcome.catch(() => {}));
+    await settle();
+    assert.deepEqual(posted(), [1]);
+    return { outcomes, answer: () => answer(Response.json(grant({ op: "publish" }))) };
+  };
+  const posted = () => requests.filter(({ frame }) => frame).map(({ frame }) => frame.payload);
+  const codes = async (outcomes) => (await Promise.allSettled(outcomes)).map(({ reason }) => reason?.code ?? "sent");
+
+  const answered = await post();
+  answered.answer();
+  assert.deepEqual(await codes(answered.outcomes), ["sent", "sent", "sent"]);
+  assert.deepEqual(posted(), [1, 2, 3]);
+
+  const late = await post();
+  const [{ signal }] = requests.filter(({ frame }) => frame);
+  assert.ok(!signal.aborted);
+  await pass(15_000);
+  assert.deepEqual(await codes(late.outcomes), ["uncertain", "sent", "sent"]);
+  assert.ok(signal.aborted);
+
+  const closed = await post();
+  pgws.close();
+  assert.deepEqual(await codes(closed.outcomes), ["uncertain", "closed", "closed"]);
+  assert.deepEqual(posted(), [1]);
+});
+
+test("a websocket that works does not make a publication uncertain", async (t) => {
+  const Sockets = fakeWebSocket();
+  Sockets.opens = false;
+  const { pgws, server, pass } = start(t, { transport: "auto", WebSocket: Sockets });
+  await settle();
+  await pass(500);
+  await pass(0);
+  assert.equal(pgws.transport, "sse");
+  for (let i = 0; i < 19; i++) await pass(15_000);
+  await pass(14_500);
+  let answer;
+  server.serve = () => new Promise((resolve) => (answer = resolve));
+  Sockets.opens = true;
+  const first = pgws.publish("a", "posted");
+  const second = pgws.publish("a", "after it");
+  await pass(1_000);
+  await pass(0);
+  assert.equal(pgws.transport, "websocket");
+  assert.equal(Sockets.last.ops("publish").length, 0);
+  answer(Response.json(grant({ op: "publish" })));
+  await first;
+  await second;
+  assert.deepEqual(Sockets.last.ops("publish").map(({ payload }) => payload), ["after it"]);
+});
+
+test("a publication that is refused again and again is given up after its time", async (t) => {
+  let tokens = 0;
+  const { pgws, server, pass } = start(t, { token: () => `token ${++tokens}` });
+  await settle();
+  server.serve = (request) => (request.frame.op === "publish"
+    ? Response.json({ op: "error", code: "unauthorized", message: "no" }) : serve(request, server));
+  let outcome;
+  pgws.publish("a", "x").catch(({ code }) => (outcome = code));
+  for (let ms = 0; ms < 29_000; ms += 100) await pass(100);
+  assert.equal(outcome, undefined);
+  for (let ms = 0; ms < 2_000; ms += 100) await pass(100);
+  assert.equal(outcome, "timeout");
 });
 
 test("what waits for its turn is not too late, and not uncertain", async (t) => {
