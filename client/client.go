@@ -42,9 +42,9 @@ type Options struct {
 	// URL is the server's root, such as https://ws.example.com; ws: and wss: will do as well. A path is for
 	// a server behind a proxy that removes it. Required.
 	URL string
-	// Token returns the token to connect with. It is called for each connection, and again before the token
-	// expires: a new one is taken over without a new connection. It may return the same one until there is a new
-	// one: then it is called again some seconds later. Required.
+	// Token returns the token to connect with. It is called for each connection, and before the token expires: a new
+	// one takes its place without a new connection. As long as it returns the same one, one with the same end, none or
+	// an error, it is called again every few seconds. Required.
 	Token func(context.Context) (string, error)
 	// HTTPClient makes all requests, its Timeout aside; nil means one of this client's own.
 	HTTPClient *http.Client
@@ -75,7 +75,7 @@ const (
 	SSE       Transport = "sse" // with POST
 )
 
-// A Client is connected to a server until Close is called, or the server refuses its token.
+// A Client is connected to a server until Close is called, or the server refuses its token again and again.
 type Client struct {
 	options Options
 	root    *url.URL
@@ -89,6 +89,7 @@ type Client struct {
 	refused int       // handshakes for a websocket that met no answer of pgws, in a row
 	tried   time.Time // when the last such handshake began
 	token   string    // of the last try to connect
+	expires int64     // when that ends; 0: not known
 
 	mu       sync.Mutex
 	err      error         // why it has ended
@@ -168,7 +169,7 @@ func (c *Client) Close() {
 	<-c.done
 }
 
-// Done is closed when the client has ended: by Close, or because a new connection's token was refused.
+// Done is closed when the client has ended: by Close, or because the tokens of several tries to connect again were refused.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err returns why the client has ended: ErrClosed after Close, nil while it has not.
@@ -178,7 +179,7 @@ func (c *Client) Err() error {
 	return c.err
 }
 
-// run keeps a connection until the context ends or the token is refused.
+// run keeps a connection until the context ends or the token is refused for good.
 func (c *Client) run(ctx context.Context, l link) {
 	err := c.keep(ctx, l)
 	if ctx.Err() != nil {
@@ -201,8 +202,12 @@ func (c *Client) keep(ctx context.Context, l link) error {
 		if time.Since(since) > stable {
 			wait = 0
 		}
+		refused := 0
 		for l = nil; l == nil; {
-			if ctx.Err() != nil || isRefusal(err) {
+			if isRefusal(err) {
+				refused++
+			}
+			if ctx.Err() != nil || refused == refusals {
 				return err
 			}
 			retry := wait.next()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"pgws/internal/protocol"
 )
@@ -15,13 +16,16 @@ type conn struct {
 	wake chan struct{} // tells who writes that there is something in leaving, or room
 	done chan struct{} // closed when it is not the client's any more
 
-	token string // that the server has been given; whoever renews it owns it
+	expiring chan struct{} // tells who renews the token that the server has told of its end
+
+	// The token that the server was given last, and when that ends, as the server writes it. Who renews it owns both.
+	token   string
+	expires int64
 
 	// Guarded by Client.mu.
-	lastID   uint64
-	pending  map[uint64]*request // sent, and not answered
-	leaving  []string            // channels to be closed
-	renewing bool
+	lastID  uint64
+	pending map[uint64]*request // sent, and not answered
+	leaving []string            // channels to be closed
 }
 
 // A request is a question with the one who waits for its answer.
@@ -30,6 +34,21 @@ type request struct {
 	// answered is called once: with the answer, or with what has become of the connection since the question was
 	// sent. An error from it ends the connection.
 	answered func(f frame, err error) error
+}
+
+// An answer is that of a request.
+type answer struct {
+	frame frame
+	err   error
+}
+
+// newRequest returns a request whose answer comes by the channel.
+func newRequest(q question) (*request, chan answer) {
+	answers := make(chan answer, 1)
+	return &request{question: q, answered: func(f frame, err error) error {
+		answers <- answer{f, err}
+		return nil
+	}}, answers
 }
 
 var (
@@ -43,7 +62,7 @@ func (c *Client) serve(ctx context.Context, l link) error {
 	defer fail(nil)
 	n := &conn{
 		link: l, out: make(chan *request), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		token: c.token, pending: make(map[uint64]*request),
+		expiring: make(chan struct{}, 1), token: c.token, expires: c.expires, pending: make(map[uint64]*request),
 	}
 	first := c.attach(n)
 	var running sync.WaitGroup
@@ -52,11 +71,8 @@ func (c *Client) serve(ctx context.Context, l link) error {
 			fail(err)
 		}
 	})
+	running.Go(func() { c.keepToken(ctx, n) })
 	err := l.run(ctx, func(f frame) error {
-		if f.Op == protocol.OpExpiring {
-			c.renew(ctx, n, &running)
-			return nil
-		}
 		if err := c.take(n, &f); err != nil {
 			return err
 		}
@@ -216,52 +232,61 @@ func (c *Client) take(n *conn, f *frame) error {
 		c.deliver(f)
 	case protocol.OpUnsubscribed:
 		c.revoke(n, f)
+	case protocol.OpExpiring:
+		signal(n.expiring)
 	}
 	return nil // Whatever else it is, a later protocol may have it.
 }
 
-// renew replaces the token of a connection before it ends. If that fails, the connection ends in time, and the next
-// one has a new token.
-func (c *Client) renew(ctx context.Context, n *conn, running *sync.WaitGroup) {
-	c.mu.Lock()
-	already := n.renewing
-	n.renewing = true
-	c.mu.Unlock()
-	if already {
-		return
-	}
-	running.Go(func() {
-		token, err := c.ask(ctx)
-		for err == nil && token == n.token { // The server knows it.
-			if err = sleep(ctx, askAgain); err == nil {
-				token, err = c.ask(ctx)
-			}
+// keepToken renews the token of a connection each time when the server says that it ends. The server says so once: until
+// there is one with another end, it is asked for again and again.
+func (c *Client) keepToken(ctx context.Context, n *conn) {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-n.expiring:
+		case <-again:
+		case <-ctx.Done():
+			return
 		}
+		renewed, err := c.renew(ctx, n)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			c.renewed(n, err)
-			return
+			c.tell(State{Connected: true, Transport: n.link.transport(), Err: err})
 		}
-		n.token = token
-		n.hand(ctx, &request{question: question{Op: protocol.OpAuth, Token: token}, answered: func(_ frame, err error) error {
-			c.renewed(n, err)
-			return nil
-		}})
-	})
+		again = nil
+		if !renewed {
+			again = time.After(askAgain)
+		}
+	}
 }
 
-func (c *Client) renewed(n *conn, err error) {
-	c.mu.Lock()
-	n.renewing = false
-	c.mu.Unlock()
-	if e, ok := errors.AsType[*Error](err); ok && e.Uncertain {
-		return // The connection is lost, which is told.
+// renew gives the server a new token, if there is one. It reports whether that ends at another time.
+func (c *Client) renew(ctx context.Context, n *conn) (bool, error) {
+	token, err := c.ask(ctx)
+	if err != nil || token == n.token {
+		return false, err
 	}
-	if err != nil {
-		c.tell(State{Connected: true, Transport: n.link.transport(), Err: err})
+	r, answers := newRequest(question{Op: protocol.OpAuth, Token: token})
+	n.hand(ctx, r)
+	var a answer
+	select {
+	case a = <-answers:
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
+	if a.err == nil || isRefusal(a.err) { // Else it may be good, and is sent again.
+		n.token = token
+	}
+	if a.err != nil {
+		return false, a.err
+	}
+	// Where no end is told, that is none, or a stream will tell it.
+	renewed := a.frame.Expires == 0 || a.frame.Expires != n.expires
+	n.expires = a.frame.Expires
+	return renewed, nil
 }
 
 // awaitRoom makes the reader wait while too much is queued. But one who waits for an answer may be the one who is to read

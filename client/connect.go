@@ -16,11 +16,13 @@ const (
 	websocketAgain = 5 * time.Minute
 	// tokenTimeout is how long the Token function may take.
 	tokenTimeout = 30 * time.Second
-	// askAgain is how long to wait for a new token when the Token function still has the old one.
+	// askAgain is how long to wait for a new token when there is none that is good for longer.
 	askAgain = 5 * time.Second
 
 	firstWait   = 500 * time.Millisecond
 	longestWait = 30 * time.Second
+	// refusals is how many tries to connect again, in a row, the server may refuse for their token before the client ends.
+	refusals = 5
 	// stable is how long a connection must have lasted for the next wait to be short again.
 	stable = 10 * time.Second
 )
@@ -43,11 +45,13 @@ func (c *Client) connect(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.token = token
+	c.token, c.expires = token, 0
 	if c.refused >= tries && time.Since(c.tried) < websocketAgain {
 		s, err := c.openStreams(ctx, token)
 		if err != nil {
-			c.refused = 0
+			if !isRefusal(err) { // Else the server has been reached.
+				c.refused = 0
+			}
 			return nil, err
 		}
 		return s, nil

@@ -29,7 +29,9 @@ type frame struct {
 	// Payload is a notification's.
 	Payload json.RawMessage `json:"payload"`
 	// Resumed is missing in the answer to a subscribe without since.
-	Resumed            *bool       `json:"resumed"`
+	Resumed *bool `json:"resumed"`
+	// Expires is when the token ends; 0 where that is not told.
+	Expires            int64       `json:"expires"`
 	MessageDeliveredAt json.Number `json:"message_delivered_at"`
 
 	Code      json.RawMessage `json:"code"` // a string, but a number for protocol.OpClose

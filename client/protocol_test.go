@@ -176,42 +176,6 @@ func TestRefusedByClose(t *testing.T) {
 	}
 }
 
-// A client whose new token is refused ends, and all who wait are told.
-func TestRefusedLater(t *testing.T) {
-	t.Parallel()
-	url := peers(t, func(p *peer) {
-		if p.number > 0 {
-			p.close(3000, "no more")
-			return
-		}
-		p.ready()
-		p.send(`{"id":%d,"op":"ok","channels":["a"],"position":"1"}`, p.expect("subscribe").ID)
-		p.send(`{"op":"message","channel":"a","position":"2","payload":"last"}`)
-		p.close(3001, "JWT expired")
-	})
-	c := dial(t, client.Options{URL: url})
-	s := subscribe(t, c, "a")
-	<-c.Done()
-	if e := asError(t, c.Err()); e.Code != client.Unauthorized {
-		t.Errorf("the client: %v", e)
-	}
-	if m := next(t, s); m.Text() != "last" {
-		t.Errorf("got %+v", m)
-	}
-	_, err := s.Next(t.Context())
-	if e := asError(t, err); e.Code != client.Unauthorized {
-		t.Errorf("the subscription: %v", e)
-	}
-	for _, act := range []func() error{
-		func() error { _, err := publish(t, c, "a", ""); return err },
-		func() error { _, err := c.Subscribe(t.Context(), "b"); return err },
-	} {
-		if e := asError(t, act()); e.Code != client.Unauthorized || e.Uncertain {
-			t.Errorf("then: %v", e)
-		}
-	}
-}
-
 // A subscription goes on after its last message, and says when it cannot.
 func TestGoesOn(t *testing.T) {
 	t.Parallel()

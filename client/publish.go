@@ -47,18 +47,7 @@ func (c *Client) PublishAsync(ctx context.Context, channel string, payload any) 
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
-	type answer struct {
-		frame frame
-		err   error
-	}
-	answers := make(chan answer, 1)
-	r := &request{
-		question: question{Op: protocol.OpPublish, Channel: channel, Payload: encoded},
-		answered: func(f frame, err error) error {
-			answers <- answer{f, err}
-			return nil
-		},
-	}
+	r, answers := newRequest(question{Op: protocol.OpPublish, Channel: channel, Payload: encoded})
 	if c.options.NoEcho {
 		r.question.Echo = new(bool)
 	}

@@ -100,7 +100,14 @@ func (s *server) notify(payloads ...string) {
 	conn, err := pgx.Connect(ctx, s.values["PGWS_DB_URI"])
 	check(s.t, err)
 	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, "select pg_notify('postgres-websockets-listener', payload) from unnest($1::text[]) payload", payloads)
+	s.notifyOn(conn, payloads)
+}
+
+func (s *server) notifyOn(conn *pgx.Conn, payloads []string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err := conn.Exec(ctx, "select pg_notify('postgres-websockets-listener', payload) from unnest($1::text[]) payload", payloads)
 	check(s.t, err)
 }
 

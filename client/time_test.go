@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,7 +78,10 @@ func overPipe(t *testing.T, handler http.HandlerFunc, o client.Options) (*client
 }
 
 // pass lets time pass in a bubble.
-func pass(d time.Duration) { <-time.After(d) }
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
 
 // A server that pings is there, however long it has no message. One of which nothing is heard is given up.
 func TestSilence(t *testing.T) {
@@ -143,43 +145,6 @@ func TestBackpressure(t *testing.T) {
 			if m := next(t, s); m.Position != fmt.Sprint(i) {
 				t.Fatalf("got the message %s, want %d", m.Position, i)
 			}
-		}
-	})
-}
-
-// A Token function that has no new token yet is asked again now and then, and the server is not bothered meanwhile.
-func TestNoNewTokenYet(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		var asked []time.Duration
-		renewed := make(chan string, 1)
-		_, end := overPipe(t, func(w http.ResponseWriter, r *http.Request) {
-			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"pgws.v1"}})
-			check(t, err)
-			defer func() { _ = conn.CloseNow() }()
-			p := &peer{t: t, conn: conn}
-			p.ready()
-			p.send(`{"op":"expiring","in":30}`)
-			q := p.expect("auth")
-			renewed <- q.Token
-			p.send(`{"id":%d,"op":"ok"}`, q.ID)
-			<-conn.CloseRead(t.Context()).Done()
-		}, client.Options{Token: func(context.Context) (string, error) {
-			asked = append(asked, time.Since(start))
-			if time.Since(start) < 18*time.Second {
-				return "old", nil
-			}
-			return "new", nil
-		}})
-		defer end()
-		pass(time.Minute)
-		if token := <-renewed; token != "new" {
-			t.Errorf("renewed by %q", token)
-		}
-		want := []time.Duration{0, 0, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second}
-		if !slices.Equal(asked, want) {
-			t.Errorf("asked at %v, want %v", asked, want)
 		}
 	})
 }

@@ -79,6 +79,7 @@ func (c *Client) openSocket(ctx context.Context, token string) (*socket, error) 
 		_ = conn.CloseNow()
 		return nil, errors.New("the URL is not the server's root: its path opens a channel")
 	}
+	c.expires = first.Expires
 	return s, nil
 }
 

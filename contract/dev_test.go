@@ -40,7 +40,8 @@ func copyOfBinary(t *testing.T) string {
 	t.Helper()
 	original, err := built()
 	check(t, err)
-	path := filepath.Join(openDir(t), "pgws")
+	path := filepath.Join(openDir(t), "a folder", "pgws") // a space, as there may be
+	check(t, os.Mkdir(filepath.Dir(path), 0o755))
 	if out, err := exec.Command("cp", original, path).CombinedOutput(); err != nil {
 		t.Fatalf("copy pgws: %v: %s", err, out)
 	}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -147,6 +149,16 @@ func welcome(o DevOptions, a *App, cluster *devpg.Cluster) error {
 
   Stop with Ctrl-C.
 
-`, a.Version, scheme, wsScheme, port, token, o.Program, cluster.Psql(), a.Config.ListenChannel)
+`, a.Version, scheme, wsScheme, port, token, shellWord(o.Program), cluster.Psql(), a.Config.ListenChannel)
 	return err
 }
+
+// shellWord quotes what a shell would not take as one plain word.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+@%:,-]+$`)
