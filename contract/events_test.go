@@ -150,7 +150,7 @@ func TestEventChannels(t *testing.T) {
 		target, claims string
 		want           refused
 	}{
-		"one not granted":        {query("a", "x"), some, refused{http.StatusForbidden, "No allowed channels", false}},
+		"one not granted":        {query("a", "x"), some, refused{http.StatusForbidden, "Error: the token does not grant the channel x", false}},
 		"in path and query":      {"/a?channel=a", some, refused{http.StatusBadRequest, "Error: …", false}},
 		"path and empty channel": {"/a?channel=", some, refused{http.StatusBadRequest, "Error: …", false}},
 		"a channel not in UTF-8": {"/?channel=%ff", `{"mode":"r"}`, refused{http.StatusBadRequest, "Error: …", false}},

@@ -133,7 +133,7 @@ func (s *Server) authorizeEvents(r *http.Request, asked call) (*auth.Grant, erro
 				return nil, errNameText
 			}
 			if !grant.Allows(name) {
-				return nil, auth.ErrNoChannels
+				return nil, notGranted(name)
 			}
 		}
 		grant.Channels = named
